@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+
+import psutil
+
+from dev.errors import CannotStart
+
+
+def chosen(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "").strip() or str(default)
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise CannotStart(f"{variable}={text} is not a port: it must be a number from 1 to 65535")
+    return int(text)
+
+
+def require_different(ports: dict[str, int]) -> None:
+    for variable, port in ports.items():
+        same = [other for other, number in ports.items() if number == port]
+        if len(same) > 1:
+            raise CannotStart(f"{' and '.join(same)} are both {port}: choose another for {variable}")
+
+
+def require_free(ports: dict[str, int]) -> None:
+    for variable, port in ports.items():
+        if not _is_free(port):
+            raise CannotStart(
+                f"port {port} is taken{_owner(port)}: stop it, or choose another with {variable}=…"
+            )
+
+
+def free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _owner(port: int) -> str:
+    """Of another user's process we learn no pid, and of some systems' none at all."""
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status != psutil.CONN_LISTEN or connection.laddr.port != port:
+                continue
+            if connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    return ""

@@ -1,0 +1,91 @@
+"""Real servers, once per session, for every test that wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+
+from tests.servers import Servers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+OF_THE_MACHINE = ("PG", "TEMPORAL_", "PERDURE_", "DATABASE_URL")
+OF_VENDORS = ("_API_KEY", "_BASE_URL")
+POSTGRES, TEMPORAL = "PERDURE_TEST_POSTGRES", "PERDURE_TEST_TEMPORAL"
+NAMESPACE = "perdure"
+
+servers = pytest.StashKey[Servers]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # xdist's workers inherit the environment, and the servers in it, from their controller.
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    for name in list(os.environ):
+        if name.startswith(OF_THE_MACHINE) or name.endswith(OF_VENDORS):
+            del os.environ[name]
+    started = Servers()
+    asyncio.run(started.start(NAMESPACE))
+    config.stash[servers] = started
+    os.environ[POSTGRES] = started.postgres("{database}")
+    os.environ[TEMPORAL] = started.temporal
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if servers in config.stash:
+        config.stash[servers].stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def postgres() -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(_dsn("postgres"))
+    yield connection
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def database(postgres: asyncpg.Connection) -> AsyncIterator[str]:
+    """The DSN of a migrated database of this test's own."""
+    name = f"t_{uuid4().hex}"
+    await postgres.execute(f"CREATE DATABASE {name} TEMPLATE template_perdure STRATEGY file_copy")
+    yield _dsn(name)
+    await postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture
+async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
+    async with asyncpg.create_pool(database, min_size=1, max_size=5) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def temporal_address() -> str:
+    return os.environ[TEMPORAL]
+
+
+@pytest.fixture(scope="session")
+def temporal_namespace() -> str:
+    return NAMESPACE
+
+
+@pytest_asyncio.fixture(scope="session")
+async def temporal(temporal_address: str, temporal_namespace: str) -> Client:
+    """Without our codec: payloads are readable."""
+    return await Client.connect(temporal_address, namespace=temporal_namespace)
+
+
+@pytest.fixture
+def task_queue() -> str:
+    return f"test-{uuid4().hex}"
+
+
+def _dsn(name: str) -> str:
+    return os.environ[POSTGRES].format(database=name)
