@@ -1,0 +1,140 @@
+"""What workflows ask of activities; the names never change, as they are on the wire."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from core.flow import Flow
+from core.model import Frozen
+from core.run import Failure, RunOrigin, RunStatus, Waiting
+from core.template import SecretUse
+from core.tool import RunContext
+
+TASK_QUEUE = "perdure"
+RECORD = "perdure.record"
+GIVEN = "perdure.given"
+CHILD = "perdure.child"
+BATCH = "perdure.batch"
+TOOL = "tool."  # + the tool's name
+
+PAUSE = "perdure.pause"
+RESUME = "perdure.resume"
+HALT = "perdure.halt"
+DECIDE = "perdure.decide"
+STATUS = "perdure.status"
+
+MAX_VALUE_BYTES = 1_500_000
+
+
+class Settled(Frozen):
+    """A step that ended without an activity of its own, told with the next activity's request."""
+
+    path: str
+    kind: str
+    status: Literal["succeeded", "failed", "skipped"]
+    given: bool = False
+    error: Failure | None = None
+
+
+class ToolRequest(Frozen):
+    """`digest` is over tool, arguments and the names of secrets: the identity of the effect."""
+
+    tool: str
+    arguments: dict[str, Any]
+    secrets: tuple[SecretUse, ...] = ()
+    digest: str
+    context: RunContext
+    timeout: float
+    settled: tuple[Settled, ...] = ()
+
+
+class RecordRequest(Frozen):
+    """One change of a run's row. Later `seq` wins, so a record that comes late changes nothing."""
+
+    run: str
+    seq: int
+    origin: RunOrigin
+    status: RunStatus
+    at: datetime
+    waiting_for: tuple[Waiting, ...] = ()
+    output: Any = None
+    error: Failure | None = None
+    settled: tuple[Settled, ...] = ()
+
+
+class Recorded(Frozen):
+    """What the log reads from a record's marker."""
+
+    status: RunStatus
+    waiting_for: tuple[Waiting, ...] = ()
+    error: Failure | None = None
+    settled: tuple[Settled, ...] = ()
+
+
+class GivenRequest(Frozen):
+    """`prefix` narrows to the paths of one batch; pages keep results below the payload limit."""
+
+    workspace: str
+    run: str
+    paths: tuple[str, int, int] | None = None
+    page: int = 0
+
+
+class GivenStep(Frozen):
+    digest: str
+    output: Any = None
+
+
+class Given(Frozen):
+    """`children` names child runs that had begun but not finished, for the retry to continue."""
+
+    steps: dict[str, GivenStep] = Field(default_factory=dict[str, GivenStep])
+    children: dict[str, str] = Field(default_factory=dict[str, str])
+    more: bool = False
+
+
+class ChildRequest(Frozen):
+    """Resolves a pinned skill, checks the inputs and writes the child's row as `queued`."""
+
+    run: str
+    skill: str
+    inputs: dict[str, Any]
+    origin: RunOrigin
+    parent: str
+    path: str
+    given_by: str | None = None
+
+
+class ChildReady(Frozen):
+    kind: Literal["flow", "python"]
+    origin: RunOrigin
+    flow: Flow | None = None
+    inputs: dict[str, Any]
+
+
+class Decision(Frozen):
+    """The argument of the update that approves or rejects."""
+
+    step: str | None = None
+    verdict: Literal["approved", "rejected"]
+    comment: str | None = None
+    actor: dict[str, str]
+
+
+class BatchInput(Frozen):
+    """Items `lo` to `hi` of a large `for_each`; `scope` holds only what its expressions name."""
+
+    step: Any
+    lo: int
+    items: tuple[Any, ...]
+    scope: dict[str, Any]
+    prefix: str
+    lanes: int
+    root: str
+
+
+class BatchResult(Frozen):
+    outputs: tuple[Any, ...]
+    errors: tuple[Any, ...] = ()
+    failed: Failure | None = None

@@ -1,0 +1,177 @@
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from core.model import Frozen
+
+
+class FieldFault(Frozen):
+    field: str
+    message: str
+
+
+class PerdureError(Exception):
+    """A failure with a name: `code` is stable, `data` is for the reader and holds no secret."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None, **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+        self.data = data
+
+
+# What a caller did
+
+
+class Invalid(PerdureError):
+    """Bad input; `errors` names each field."""
+
+    code = "invalid"
+
+    def __init__(self, message: str, errors: list[FieldFault] | None = None, **data: Any) -> None:
+        super().__init__(message, **data)
+        self.errors = errors or []
+
+
+class InvalidInputs(Invalid):
+    code = "invalid_inputs"
+
+
+class InvalidSkill(Invalid):
+    """A bundle with faults; they are in `data["faults"]`, with file and line."""
+
+    code = "invalid_skill"
+
+
+class NotFound(PerdureError):
+    code = "not_found"
+
+
+class Unauthorized(PerdureError):
+    code = "unauthorized"
+
+
+class Forbidden(PerdureError):
+    code = "forbidden"
+
+
+class Conflict(PerdureError):
+    code = "conflict"
+
+
+class AlreadyExists(Conflict):
+    code = "already_exists"
+
+
+class RunEnded(Conflict):
+    code = "run_ended"
+
+
+class RunNotEnded(Conflict):
+    code = "run_not_ended"
+
+
+class NotPending(Conflict):
+    code = "not_pending"
+
+
+class IdempotencyKeyReused(Conflict):
+    code = "idempotency_key_reused"
+
+
+class HistoryGone(Conflict):
+    code = "history_gone"
+
+
+class BuiltIn(Conflict):
+    code = "built_in"
+
+
+class Unavailable(PerdureError):
+    """Temporal or Postgres does not answer."""
+
+    code = "unavailable"
+    retryable = True
+
+
+# What went wrong inside a step
+
+
+class StepError(PerdureError):
+    code = "step_failed"
+
+
+class ExpressionFailed(StepError):
+    code = "expression_failed"
+
+
+class ToolUnknown(StepError):
+    code = "tool_unknown"
+
+
+class ToolNotAllowed(StepError):
+    code = "tool_not_allowed"
+
+
+class InvalidArguments(StepError):
+    code = "invalid_arguments"
+
+
+class ToolFailed(StepError):
+    """The tool raised something unexpected; worth another attempt."""
+
+    code = "tool_failed"
+    retryable = True
+
+
+class StepTimedOut(StepError):
+    code = "step_timed_out"
+    retryable = True
+
+
+class ValueTooLarge(StepError):
+    code = "value_too_large"
+
+
+class TooManyItems(StepError):
+    code = "too_many_items"
+
+
+class TooDeep(StepError):
+    code = "too_deep"
+
+
+class ApprovalRejected(StepError):
+    code = "approval_rejected"
+
+
+class ApprovalTimedOut(StepError):
+    code = "approval_timed_out"
+
+
+class ChildFailed(StepError):
+    code = "child_failed"
+
+
+class SecretMissing(StepError):
+    code = "secret_missing"
+
+
+class SecretNotAllowed(StepError):
+    code = "secret_not_allowed"
+
+
+class AddressRefused(StepError):
+    code = "address_refused"
+
+
+class HttpFailed(StepError):
+    """The other side answered 400 or above, or could not be reached."""
+
+    code = "http_failed"
+
+
+class HttpFailedForNow(HttpFailed):
+    retryable = True
