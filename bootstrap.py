@@ -1,4 +1,4 @@
-"""Makes .venv as the lock says; the standard library only, and readable to Pythons too old to run it."""
+"""Makes .venv as the lock says; even a Python too old to run Perdure can read this far."""
 
 import fcntl
 import hashlib
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import IO
 
 OLDEST, NEWEST = (3, 11), (3, 14)
@@ -13,6 +14,7 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
+UV = os.path.join(VENV, "bin", "uv")
 READY = os.path.join(VENV, "ready")
 LOCK = os.path.join(ROOT, "requirements.lock")
 UV_LOCK = os.path.join(ROOT, "bootstrap.lock")
@@ -89,13 +91,11 @@ def wait_for_others(lock: "IO[str]") -> None:
 
 
 def make_venv() -> None:
-    try:
-        import ensurepip  # noqa: F401
-    except ImportError:
+    if find_spec("ensurepip") is None:
         raise CannotSetUp(
             "this Python cannot make virtual environments; on Debian and Ubuntu: "
             f"apt install python{VERSION}-venv"
-        ) from None
+        )
     say(f"making .venv with Python {VERSION}")
     if os.path.exists(VENV):
         shutil.rmtree(VENV)
@@ -108,27 +108,25 @@ def install_packages() -> None:
     say(f"installing {count} locked packages (250 MB the first time)")
     locked = ["--require-hashes", "--only-binary", ":all:", "-r"]
     try:
-        run(pip("install", *(locked + [UV_LOCK])), "pip")
-        compiled = ["install", "--compile-bytecode"]
-        run(uv(*(compiled + locked + [LOCK])), "uv")
+        run(pip("install", *locked, UV_LOCK), "pip")
+        run(uv("install", "--compile-bytecode", *locked, LOCK), "uv")
     except CannotSetUp as reason:
         say(f"{reason}\nuv could not do it; trying pip, which is slower")
-        run(pip("install", *(locked + [LOCK])), "pip")
+        run(pip("install", *locked, LOCK), "pip")
 
 
 def install_project() -> None:
     editable = ["install", "--no-deps", "--no-build-isolation", "--editable", ROOT]
-    run(uv(*editable) if os.path.exists(uv()[0]) else pip(*editable), "perdure")
+    run(uv(*editable) if os.path.exists(UV) else pip(*editable), "perdure")
 
 
 def pip(*arguments: str) -> "list[str]":
     quiet = ["--disable-pip-version-check", "--no-input"]
-    return [PYTHON, "-m", "pip"] + quiet + list(arguments)
+    return [PYTHON, "-m", "pip", *quiet, *arguments]
 
 
 def uv(*arguments: str) -> "list[str]":
-    program = os.path.join(VENV, "bin", "uv")
-    return [program, "pip"] + list(arguments) + (["--python", PYTHON] if arguments else [])
+    return [UV, "pip", *arguments, "--python", PYTHON]
 
 
 def run(command: "list[str]", name: str) -> None:
@@ -144,7 +142,7 @@ def run(command: "list[str]", name: str) -> None:
         universal_newlines=True,
         errors="replace",
     ) as process:
-        for line in process.stdout:
+        for line in process.stdout or ():
             output.append(line.rstrip())
             if line.strip().startswith("Downloading "):
                 say(line.strip())

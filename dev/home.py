@@ -1,4 +1,4 @@
-"""The directory an installation keeps everything in, and the promise that it has one owner at a time."""
+"""The directory an installation keeps everything in; one owner at a time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from dev.errors import CannotStart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 OTHERS_MAY_PASS = 0o711  # the most that is ever needed, by a PostgreSQL that runs as nobody
 
@@ -34,6 +35,7 @@ class Home:
         self.temporal = path / "temporal.db"
         self._keys = path / "keys.json"
         self._credentials = path / "credentials.json"
+        self._environment = path / "environment"
 
     def log(self, name: str) -> Path:
         return self._folder("logs") / f"{name}.log"
@@ -50,7 +52,9 @@ class Home:
             try:
                 return Keys(**json.loads(self._keys.read_text()))
             except (ValueError, TypeError) as error:
-                raise CannotStart(f"{self._keys} is damaged: restore it, {self._or_anew}") from error
+                raise CannotStart(
+                    f"{self._keys} is damaged: restore it, {self._or_anew}"
+                ) from error
         if self.postgres.exists():
             raise CannotStart(
                 f"{self._keys} is missing, and without it what is stored in {self.path} cannot be "
@@ -61,7 +65,7 @@ class Home:
             admin=secrets.token_urlsafe(32),
             codec=secrets.token_urlsafe(32),
         )
-        write_private(self._keys, asdict(keys))
+        write_private(self._keys, json.dumps(asdict(keys), indent=2))
         return keys
 
     def credentials(self) -> dict[str, str]:
@@ -72,7 +76,12 @@ class Home:
         return found
 
     def publish(self, credentials: dict[str, str]) -> None:
-        write_private(self._credentials, credentials)
+        write_private(self._credentials, json.dumps(credentials, indent=2))
+
+    def publish_settings(self, settings: dict[str, str]) -> None:
+        """For a shell or a process that wants to belong here, in the form both can read."""
+        lines = [f"{name}={shlex.quote(value)}" for name, value in sorted(settings.items())]
+        write_private(self._environment, "\n".join([*lines, ""]))
 
     def _folder(self, name: str) -> Path:
         folder = self.path / name
@@ -87,8 +96,8 @@ def chosen() -> Path:
 
 
 @contextmanager
-def occupied(path: Path, url: str) -> Iterator[Home]:
-    """Neither server's own protection is enough: Temporal has none, PostgreSQL's is fooled by pids."""
+def occupied(path: Path, url: str) -> Generator[Home]:
+    """Temporal does not protect its file from a second server, and PostgreSQL is fooled by pids."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.stat().st_mode & 0o777 & ~OTHERS_MAY_PASS:
@@ -112,9 +121,9 @@ def occupied(path: Path, url: str) -> Iterator[Home]:
         yield Home(path)
 
 
-def write_private(path: Path, content: dict[str, str]) -> None:
+def write_private(path: Path, content: str) -> None:
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file, indent=2)
+        file.write(content)
     new.replace(path)

@@ -20,7 +20,9 @@ def require_different(ports: dict[str, int]) -> None:
     for variable, port in ports.items():
         same = [other for other, number in ports.items() if number == port]
         if len(same) > 1:
-            raise CannotStart(f"{' and '.join(same)} are both {port}: choose another for {variable}")
+            raise CannotStart(
+                f"{' and '.join(same)} are both {port}: choose another for {variable}"
+            )
 
 
 def require_free(ports: dict[str, int]) -> None:
@@ -52,8 +54,8 @@ def _owner(port: int) -> str:
     """Of another user's process we learn no pid, and of some systems' none at all."""
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
-            if connection.status != psutil.CONN_LISTEN or connection.laddr.port != port:
-                continue
-            if connection.pid:
+            # Not one of an unknown address, which is an empty tuple.
+            here = [*connection.laddr][1:] == [port]
+            if here and connection.status == psutil.CONN_LISTEN and connection.pid:
                 return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return ""

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 as our own child, from the binaries inside a wheel whose library we never import."""
+"""PostgreSQL as our own child, from the binaries in a wheel whose library is never imported."""
 
 from __future__ import annotations
 
@@ -64,10 +64,13 @@ def binaries() -> Path:
     return Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}" / "bin"
 
 
+def without_pg() -> dict[str, str]:
+    """PGPORT alone would move the server's socket, and asyncpg reads many others."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+
+
 def environment() -> dict[str, str]:
-    """Ours without PG*: PGPORT alone would move the server's socket."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return kept | {"LC_ALL": "C"}
+    return without_pg() | {"LC_ALL": "C"}
 
 
 def socket_dir(data: Path) -> Path:
@@ -84,7 +87,9 @@ def dsn(data: Path, database: str) -> str:
 
 def command(data: Path, settings: Mapping[str, str]) -> list[str]:
     line = [str(binaries() / "postgres"), "-D", str(data)]
-    for name, value in {**settings, "unix_socket_directories": str(socket_dir(data))}.items():
+    # A list to PostgreSQL; quoted, a comma in the path does not end the first.
+    sockets = str(socket_dir(data)).replace('"', '""')
+    for name, value in {**settings, "unix_socket_directories": f'"{sockets}"'}.items():
         line += ["-c", f"{name}={value}"]
     return tethered_not_root(line, STOP_SIGNAL)
 
@@ -96,8 +101,8 @@ def prepare(data: Path) -> None:
     version = (data / "PG_VERSION").read_text().strip()
     if version != MAJOR_VERSION:
         raise CannotStart(
-            f"{data} was made by PostgreSQL {version}, this is {MAJOR_VERSION}: dump it with the old "
-            "one, or set PERDURE_HOME to a new directory"
+            f"{data} was made by PostgreSQL {version}, this is {MAJOR_VERSION}: dump it with that, "
+            "or set PERDURE_HOME to a new directory"
         )
     settle(data)
     _give_to_server(data)
@@ -105,7 +110,7 @@ def prepare(data: Path) -> None:
 
 
 def settle(data: Path) -> None:
-    """Stops a server an earlier run left, and forgets pids that died: PostgreSQL trusts any live pid."""
+    """Stops what an earlier run left, and forgets dead pids: PostgreSQL trusts any live one."""
     for lock in (data / "postmaster.pid", socket_dir(data) / f"{SOCKET}.lock"):
         with suppress(FileNotFoundError, ValueError, psutil.Error):
             process = psutil.Process(int(lock.read_text().split("\n")[0]))
@@ -159,6 +164,7 @@ def _make(data: Path) -> None:
         text=True,
         env=environment(),
         check=False,
+        start_new_session=True,  # Ctrl-C is for us, who then stop in order
     )
     if made.returncode:
         reason = (made.stderr.strip().splitlines() or ["no reason given"])[-1]

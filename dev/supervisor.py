@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import psutil
 from dev.errors import CannotStart
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dev.home import Home
@@ -25,6 +26,11 @@ STOPPED_WITHIN = timedelta(seconds=10)
 FAILURES = 5  # in a row, each before it was ready: then it cannot work
 LONGEST_PAUSE = 5.0  # seconds before a child that failed is tried again
 LAST_LINES = 12
+CLOCK_CORRECTIONS = 2.0  # seconds, between two looks at when a process began
+
+
+Ready = Callable[[int], Awaitable[object]]
+"""Returns once the process with this pid serves."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,7 @@ class Service:
     line: list[str]
     """Tethered, so that it dies with us."""
     environment: Mapping[str, str]
-    ready: Callable[[int], Awaitable[object]]
-    """Returns once the process with this pid serves."""
+    ready: Ready
     stop_signal: signal.Signals = signal.SIGTERM
     settle: Callable[[], None] = field(default=lambda: None)
     """What to clear away after a death, before the next start."""
@@ -49,14 +54,14 @@ class Child:
         self.name = service.name
         self._service = service
         self._say = say
-        self._log = home.log(service.name)
+        self.log = home.log(service.name)
         self._note = home.note(service.name)
         self._process: asyncio.subprocess.Process | None = None
         # The log of the run before is of no use beside this one's.
-        self._log.write_bytes(b"")
+        self.log.write_bytes(b"")
 
     async def start(self) -> None:
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             # A session of its own: Ctrl-C is for us, who stop the children in order.
             process = self._process = await asyncio.create_subprocess_exec(
                 *self._service.line,
@@ -82,7 +87,7 @@ class Child:
             ready.cancel()
             ended.cancel()
         how = f"{self._how_it_ended()} while starting" if ended.done() else "does not get ready"
-        raise DiedWhileStarting(f"{self.name} {how}; the end of {self._log}:\n{self._last_lines()}")
+        raise DiedWhileStarting(f"{self.name} {how}; the end of {self.log}:\n{self._last_lines()}")
 
     async def keep_alive(self) -> None:
         """Back after any death; one that dies five times in a row before it was ready ends this."""
@@ -136,7 +141,7 @@ class Child:
         return f"ended with code {code}"
 
     def _last_lines(self) -> str:
-        lines = self._log.read_text(errors="replace").rstrip().split("\n")
+        lines = self.log.read_text(errors="replace").rstrip().split("\n")
         return "\n".join(lines[-LAST_LINES:])
 
     def _write_note(self, pid: int) -> None:
@@ -173,7 +178,7 @@ def _orphan(note: Path) -> tuple[psutil.Process, int] | None:
         told = json.loads(note.read_text())
         process = psutil.Process(told["pid"])
         # The pid may be somebody else's by now.
-        if process.create_time() == told["created"] and _lives(process):
+        if abs(process.create_time() - told["created"]) < CLOCK_CORRECTIONS and _lives(process):
             return process, told["stop_signal"]
     return None
 

@@ -17,9 +17,9 @@ COLOURS = {"gateway": "36", "worker": "35", "perdure": "32"}
 
 
 class Terminal:
-    """Shows our own words and the children's logs from a thread, so that a blocked terminal blocks nothing."""
+    """Shows our words and the children's logs, from a thread: a blocked terminal blocks nothing."""
 
-    def __init__(self, when_gone: Callable[[], None]) -> None:
+    def __init__(self, when_gone: Callable[[], object]) -> None:
         self._when_gone = when_gone
         self._words: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._tails: list[_Tail] = []

@@ -1,4 +1,4 @@
-"""Starts a command that dies with its parent; run as a script, so that it needs nothing but this file."""
+"""A command that dies with its parent; run as a script that needs nothing but this file."""
 
 import ctypes
 import os

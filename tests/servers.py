@@ -45,9 +45,8 @@ class Servers:
                 self._start_temporal()
                 postgres.prepare(self._data)
                 settings = postgres.SETTINGS | postgres.FORGETFUL
-                self._spawn(
-                    "postgres", postgres.command(self._data, settings), postgres.STOP_SIGNAL
-                )
+                line = postgres.command(self._data, settings)
+                self._spawn("postgres", line, postgres.STOP_SIGNAL, postgres.environment())
                 await asyncio.gather(self._make_template(), self._make_namespace(namespace))
         except BaseException:
             self.stop()
@@ -67,10 +66,10 @@ class Servers:
 
     def _start_temporal(self) -> None:
         line = temporal.passing_command(int(self.temporal.rpartition(":")[2]))
-        self._spawn("temporal", line, temporal.STOP_SIGNAL, **temporal.MEMORY)
+        self._spawn("temporal", line, temporal.STOP_SIGNAL, temporal.environment())
 
     def _spawn(
-        self, name: str, line: list[str], stop_signal: signal.Signals, **environment: str
+        self, name: str, line: list[str], stop_signal: signal.Signals, environment: dict[str, str]
     ) -> None:
         with (self._home / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
@@ -78,7 +77,7 @@ class Servers:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=postgres.environment() | environment,
+                env=environment,
                 start_new_session=True,
             )
         self._processes.append((process, stop_signal))

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from store.schema import migrate
+from temporalio.service import RPCError
+
+from dev import postgres, temporal
+from dev.plan import DATABASE, TEMPORAL_PORT, UI_PORT
+from dev.supervisor import Child, Ready, Service
+from dev.tether import tethered
+from dev.workspace import ID, Gateway
+
+if TYPE_CHECKING:
+    from dev.home import Home
+    from dev.plan import Plan
+    from dev.terminal import Terminal
+
+TASK_QUEUE = "perdure"
+
+
+class Stack:
+    """The servers and our two processes, in the order they need each other."""
+
+    def __init__(self, plan: Plan, home: Home, terminal: Terminal) -> None:
+        self._plan = plan
+        self._home = home
+        self._terminal = terminal
+        self._settings = plan.settings(home, home.keys())
+        self._gateway = Gateway(plan.url)
+        self._servers: list[Child] = []
+        self._parts: list[Child] = []
+
+    async def serve(self) -> None:
+        started = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            self._servers = [self._child(service) for service in self._needed_servers()]
+            await asyncio.gather(*(self._start(child, group) for child in self._servers))
+            await asyncio.gather(self._furnish_database(), self._furnish_namespace())
+            self._home.publish_settings(self._settings)
+            self._parts = [self._child(service) for service in self._needed_parts()]
+            for child in self._parts:
+                self._terminal.follow(child.name, child.log)
+            await asyncio.gather(*(self._start(child, group) for child in self._parts))
+            await self._welcome(started)
+
+    async def stop(self) -> None:
+        for children in (self._parts, self._servers):
+            await asyncio.gather(*(child.stop() for child in children))
+
+    def kill(self) -> None:
+        for child in (*self._parts, *self._servers):
+            child.kill()
+
+    def _child(self, service: Service) -> Child:
+        return Child(service, self._home, self._terminal.say)
+
+    async def _start(self, child: Child, group: asyncio.TaskGroup) -> None:
+        await child.start()
+        group.create_task(child.keep_alive())
+
+    def _needed_servers(self) -> list[Service]:
+        services: list[Service] = []
+        if self._plan.database_url is None:
+            postgres.prepare(self._home.postgres)
+            services.append(self._postgres())
+        if self._plan.temporal_address is None:
+            temporal.compact(self._home.temporal)
+            services.append(self._temporal())
+        return services
+
+    def _needed_parts(self) -> list[Service]:
+        services = [self._part("gateway", "server", lambda _: self._gateway.alive())]
+        if self._plan.worker == "here":
+            services.append(self._part("worker", "worker", self._polled_by))
+        return services
+
+    def _postgres(self) -> Service:
+        data = self._home.postgres
+        return Service(
+            name="postgres",
+            line=postgres.command(data, postgres.SETTINGS),
+            environment=postgres.environment(),
+            ready=lambda _: postgres.ensure_database(data, DATABASE),
+            stop_signal=postgres.STOP_SIGNAL,
+            settle=lambda: postgres.settle(data),
+        )
+
+    def _temporal(self) -> Service:
+        opened = self._plan.ports
+        codec = f"{self._plan.url}/codec/{self._settings['PERDURE_CODEC_TOKEN']}"
+        return Service(
+            name="temporal",
+            line=temporal.persistent_command(
+                self._home.temporal, opened[TEMPORAL_PORT], opened[UI_PORT], codec
+            ),
+            environment=temporal.environment(),
+            ready=lambda _: temporal.connect(
+                self._settings["TEMPORAL_ADDRESS"], self._plan.namespace
+            ),
+            stop_signal=temporal.STOP_SIGNAL,
+        )
+
+    def _part(self, name: str, module: str, ready: Ready) -> Service:
+        # Stateless, so the hardest signal will do when we are gone; -P since a server.py in the
+        # user's directory is not ours.
+        line = tethered([sys.executable, "-P", "-m", module], signal.SIGKILL)
+        return Service(name, line, self._plan.environment(self._settings), ready)
+
+    async def _polled_by(self, pid: int) -> None:
+        client = await temporal.connect(self._settings["TEMPORAL_ADDRESS"], self._plan.namespace)
+        await temporal.polled(client, TASK_QUEUE, f"{pid}@")
+
+    async def _furnish_database(self) -> None:
+        await migrate(self._settings["DATABASE_URL"])
+
+    async def _furnish_namespace(self) -> None:
+        """A cluster of the user's own may not let us; the worker then says what is missing."""
+        client = await temporal.connect(self._settings["TEMPORAL_ADDRESS"], self._plan.namespace)
+        try:
+            await temporal.ensure_namespace(client)
+        except RPCError as error:
+            if self._plan.temporal_address is None:
+                raise
+            self._terminal.say(f"could not prepare the namespace {client.namespace}: {error}")
+
+    async def _welcome(self, started: float) -> None:
+        known = self._home.credentials().get("workspace_key")
+        admin = self._settings["PERDURE_ADMIN_KEY"]
+        key = await self._gateway.workspace_key(admin, known)
+        credentials = {
+            "url": self._plan.url,
+            "temporal_ui": self._plan.ui_url,
+            "admin_key": admin,
+            "workspace_id": ID,
+            "workspace_key": key,
+        }
+        self._home.publish(credentials)
+        self._terminal.say(f"ready in {time.monotonic() - started:.1f} s")
+        self._terminal.say(_summary(credentials, self._home.path, self._plan))
+
+
+def _summary(credentials: dict[str, str], home: Path, plan: Plan) -> str:
+    command = (
+        "perdure" if shutil.which("perdure") else _near(Path(sys.executable).with_name("perdure"))
+    )
+    lines = [
+        "",
+        f"  API           {credentials['url']}  (its pages: {credentials['url']}/docs)",
+        f"  Temporal UI   {credentials['temporal_ui'] or 'yours'}",
+        f"  workspace     {credentials['workspace_id']}",
+        f"  key           {credentials['workspace_key']}",
+        f"  kept in       {_near(home)}",
+        "",
+        f"  Try: {command} run hello",
+        "  Ctrl-C stops everything and keeps the data.",
+        "",
+    ]
+    if plan.worker == "elsewhere":
+        lines.insert(-2, f"  No worker runs here: start one with {command} worker")
+    return "\n".join(lines)
+
+
+def _near(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
