@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
+from store.pool import Pool, open_pool
 from tests.servers import Servers
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ async def database(postgres: asyncpg.Connection) -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture
-async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(database, min_size=1, max_size=5) as pool:
+async def pool(database: str) -> AsyncIterator[Pool]:
+    async with await open_pool(database, max_size=5) as pool:
         yield pool
 
 
