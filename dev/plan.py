@@ -59,6 +59,11 @@ class Plan:
     def settings(self, mine: Home, keys: Keys) -> dict[str, str]:
         """What a gateway or a worker must be told to belong to this installation."""
         own_temporal = f"127.0.0.1:{self.ports.get(TEMPORAL_PORT)}"
+        own = {
+            "PERDURE_ENCRYPTION_KEYS": keys.encryption,
+            "PERDURE_ADMIN_KEY": keys.admin,
+            "PERDURE_CODEC_TOKEN": keys.codec,
+        }
         settings = {
             "DATABASE_URL": self.database_url or postgres.dsn(mine.postgres, DATABASE),
             "TEMPORAL_ADDRESS": self.temporal_address or own_temporal,
@@ -66,9 +71,7 @@ class Plan:
             "PERDURE_HOME": str(mine.path),
             PORT: str(self.ports[PORT]),
             "PERDURE_TEMPORAL_UI_URL": self.ui_url,
-            "PERDURE_ENCRYPTION_KEYS": keys.encryption,
-            "PERDURE_ADMIN_KEY": keys.admin,
-            "PERDURE_CODEC_TOKEN": keys.codec,
+            **{name: os.environ.get(name) or value for name, value in own.items()},
         }
         if not any(os.environ.get(name) for name in PROVIDER_KEYS):
             settings["PERDURE_DEMO"] = "1"

@@ -98,7 +98,12 @@ def prepare(data: Path) -> None:
     """Makes the directory ready to be served; the caller holds the lock of the home it is in."""
     if not data.exists():
         _make(data)
-    version = (data / "PG_VERSION").read_text().strip()
+    try:
+        version = (data / "PG_VERSION").read_text().strip()
+    except OSError as error:
+        raise CannotStart(
+            f"{data} is not a PostgreSQL directory: remove it, or set PERDURE_HOME to a new one"
+        ) from error
     if version != MAJOR_VERSION:
         raise CannotStart(
             f"{data} was made by PostgreSQL {version}, this is {MAJOR_VERSION}: dump it with that, "

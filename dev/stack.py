@@ -5,17 +5,20 @@ import shutil
 import signal
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from store.schema import migrate
 from temporalio.service import RPCError
 
+from core.errors import Unavailable
 from dev import postgres, temporal
+from dev.errors import CannotStart
 from dev.plan import DATABASE, TEMPORAL_PORT, UI_PORT
 from dev.supervisor import Child, Ready, Service
 from dev.tether import tethered
 from dev.workspace import ID, Gateway
+from store.schema import MigrationChanged, migrate
 
 if TYPE_CHECKING:
     from dev.home import Home
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from dev.terminal import Terminal
 
 TASK_QUEUE = "perdure"
+ANSWERS_WITHIN = timedelta(seconds=15)
 
 
 class Stack:
@@ -118,17 +122,27 @@ class Stack:
         await temporal.polled(client, TASK_QUEUE, f"{pid}@")
 
     async def _furnish_database(self) -> None:
-        await migrate(self._settings["DATABASE_URL"])
+        try:
+            await migrate(self._settings["DATABASE_URL"])
+        except (Unavailable, MigrationChanged) as reason:
+            given = (
+                "look at DATABASE_URL" if self._plan.database_url else "set PERDURE_HOME to another"
+            )
+            raise CannotStart(f"{reason}: {given}") from reason
 
     async def _furnish_namespace(self) -> None:
         """A cluster of the user's own may not let us; the worker then says what is missing."""
-        client = await temporal.connect(self._settings["TEMPORAL_ADDRESS"], self._plan.namespace)
+        address = self._settings["TEMPORAL_ADDRESS"]
         try:
-            await temporal.ensure_namespace(client)
+            async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
+                client = await temporal.connect(address, self._plan.namespace)
+                await temporal.ensure_namespace(client)
+        except TimeoutError as error:
+            raise CannotStart(f"Temporal at {address} does not answer") from error
         except RPCError as error:
             if self._plan.temporal_address is None:
                 raise
-            self._terminal.say(f"could not prepare the namespace {client.namespace}: {error}")
+            self._terminal.say(f"could not prepare the namespace {self._plan.namespace}: {error}")
 
     async def _welcome(self, started: float) -> None:
         known = self._home.credentials().get("workspace_key")

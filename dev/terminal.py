@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
-import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +17,12 @@ COLOURS = {"gateway": "36", "worker": "35", "perdure": "32"}
 class Terminal:
     """Shows our words and the children's logs, from a thread: a blocked terminal blocks nothing."""
 
-    def __init__(self, when_gone: Callable[[], object]) -> None:
+    def __init__(self, screen: TextIO, when_gone: Callable[[], object]) -> None:
+        self._screen = screen
         self._when_gone = when_gone
         self._words: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._tails: list[_Tail] = []
-        self._was_terminal = os.isatty(1)
+        self._was_terminal = screen.isatty()
         self._coloured = self._was_terminal and not os.environ.get("NO_COLOR")
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -43,8 +42,6 @@ class Terminal:
             self._show_until_closed()
         except (OSError, ValueError):
             # Nobody reads any more; what is said from here on stays unheard.
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             self._when_gone()
 
     def _show_until_closed(self) -> None:
@@ -62,7 +59,7 @@ class Terminal:
 
     def _check_terminal(self) -> None:
         """A session leader other than us gets the hang-up alone."""
-        if self._was_terminal and not os.isatty(1):
+        if self._was_terminal and not self._screen.isatty():
             raise OSError("the terminal is gone")
 
     def _show_tails(self) -> None:
@@ -75,16 +72,21 @@ class Terminal:
         if self._coloured:
             label = f"\x1b[{COLOURS.get(name, '33')}m{label}\x1b[0m"
         for line in text.split("\n"):
-            sys.stdout.write(f"{label} {line}\n")
-        sys.stdout.flush()
+            self._screen.write(f"{label} {line}\n")
+        self._screen.flush()
 
 
 class _Tail:
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
-        self._file = log.open("rb")
+        self._log = log
+        self._seen = 0
         self._rest = b""
 
     def news(self) -> list[str]:
-        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        with self._log.open("rb") as log:
+            log.seek(self._seen)
+            new = log.read()
+        self._seen += len(new)
+        *lines, self._rest = (self._rest + new).split(b"\n")
         return [line.decode(errors="replace") for line in lines]

@@ -50,7 +50,7 @@ async def up(plan: Plan) -> int:
         ports.require_free(plan.ports)
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
-        terminal = Terminal(partial(loop.call_soon_threadsafe, stopping.set))
+        terminal = Terminal(sys.stdout, partial(loop.call_soon_threadsafe, stopping.set))
         try:
             return await _serve(Stack(plan, mine, terminal), terminal, stopping)
         finally:

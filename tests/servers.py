@@ -9,12 +9,12 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
 
 from dev import ports, postgres, temporal
+from store.schema import migrate
 
 PREFIX = "perdure-test-"
 ROOM = 2 << 30  # bytes that a run may fill
@@ -84,7 +84,7 @@ class Servers:
 
     async def _make_template(self) -> None:
         await postgres.ensure_database(self._data, TEMPLATE)
-        await _migrate(self.postgres(TEMPLATE))
+        await migrate(self.postgres(TEMPLATE))
         server = await asyncpg.connect(self.postgres("postgres"))
         await server.execute(
             f"ALTER DATABASE {TEMPLATE} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false"
@@ -93,14 +93,6 @@ class Servers:
 
     async def _make_namespace(self, namespace: str) -> None:
         await temporal.ensure_namespace(await temporal.connect(self.temporal, namespace))
-
-
-async def _migrate(dsn: str) -> None:
-    if find_spec("store.schema") is None:
-        return
-    from store.schema import migrate
-
-    await migrate(dsn)
 
 
 def _base() -> Path:
