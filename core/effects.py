@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from core.flow import Flow
+from core.duration import Duration
+from core.flow import Flow, Step
 from core.model import Frozen
 from core.run import Failure, RunOrigin, RunStatus, Waiting
 from core.template import SecretUse
@@ -45,7 +46,9 @@ class ToolRequest(Frozen):
     secrets: tuple[SecretUse, ...] = ()
     digest: str
     context: RunContext
-    timeout: float
+    allowed_tools: tuple[str, ...] | None = None
+    timeout: Duration | None = None
+    attempts: int | None = None
     settled: tuple[Settled, ...] = ()
 
 
@@ -125,16 +128,17 @@ class Decision(Frozen):
 class BatchInput(Frozen):
     """Items `lo` to `hi` of a large `for_each`; `scope` holds only what its expressions name."""
 
-    step: Any
+    step: Step
+    path: str
     lo: int
-    items: tuple[Any, ...]
+    items: list[Any]
     scope: dict[str, Any]
     prefix: str
     lanes: int
-    root: str
+    run: str
 
 
 class BatchResult(Frozen):
-    outputs: tuple[Any, ...]
-    errors: tuple[Any, ...] = ()
+    outputs: list[Any]
+    errors: list[Any] = Field(default_factory=list[Any])
     failed: Failure | None = None

@@ -1,0 +1,150 @@
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any, NoReturn, Protocol
+
+from pydantic import ValidationError
+from temporalio import activity
+from temporalio.common import RawValue
+
+from activities.failures import as_application_error, failure_of
+from activities.secrets import OpenedSecrets, SecretSource, open_secrets
+from core.effects import MAX_VALUE_BYTES, TOOL, ToolRequest
+from core.errors import (
+    InvalidArguments,
+    PerdureError,
+    StepTimedOut,
+    ToolFailed,
+    ToolNotAllowed,
+    ValueTooLarge,
+)
+from core.run import Failure
+from core.tool import Effect, Tool, ToolContext
+
+ATTEMPTS_OF_A_WRITE = 3
+
+
+class Tools(Protocol):
+    def get(self, name: str) -> Tool:
+        """Raises ToolUnknown, with the nearest name."""
+        ...
+
+
+class AttemptNotes(Protocol):
+    async def note(  # noqa: PLR0913
+        self,
+        run_id: str,
+        workspace: str,
+        path: str,
+        attempt: int,
+        failure: Failure,
+        will_retry: bool,  # noqa: FBT001
+        at: datetime,
+    ) -> None: ...
+
+
+class ComputeActivities:
+    """Calls tools; `tool.<name>` is the activity's type, so that Temporal's views name them."""
+
+    def __init__(self, tools: Tools, secrets: SecretSource, attempts: AttemptNotes) -> None:
+        self._tools = tools
+        self._secrets = secrets
+        self._attempts = attempts
+
+    @activity.defn(dynamic=True)
+    async def call(self, args: Sequence[RawValue]) -> Any:
+        request = activity.payload_converter().from_payload(args[0].payload, ToolRequest)
+        secrets = OpenedSecrets()
+        effect: Effect = "write"
+        try:
+            tool = self._tools.get(activity.info().activity_type.removeprefix(TOOL))
+            secrets = await open_secrets(self._secrets, request)
+            arguments = checked(tool, secrets.arguments)
+            effect = tool.effect(arguments)
+            allow(tool, effect, request)
+            if effect == "write" and request.context.mode == "dry":
+                return {"dry_run": True, "tool": tool.name, "arguments": request.arguments}
+            return secrets.hide_in(kept(await self._timed(tool, arguments, request, secrets)))
+        except PerdureError as error:
+            await self._fail(request, error, effect, secrets)
+        except Exception as error:
+            named = ToolFailed(f"{type(error).__name__}: {error}")
+            await self._fail(request, named, effect, secrets)
+
+    async def _timed(
+        self, tool: Tool, arguments: Any, request: ToolRequest, secrets: OpenedSecrets
+    ) -> Any:
+        context = ToolContext(
+            run=request.context,
+            effect_key=f"{request.context.lineage}:{request.context.path}:{request.digest}",
+            secrets=secrets.hosts,
+        )
+        limit = request.timeout or tool.timeout
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                return await tool.call(arguments, context)
+        except TimeoutError:
+            message = f"`{tool.name}` took longer than {limit.total_seconds():g} s"
+            raise StepTimedOut(message) from None
+
+    async def _fail(
+        self, request: ToolRequest, error: PerdureError, effect: Effect, secrets: OpenedSecrets
+    ) -> NoReturn:
+        attempt = activity.info().attempt
+        failure = failure_of(error, request.context.path, attempt)
+        failure = Failure.model_validate(secrets.hide_in(failure.model_dump(mode="json")))
+        limit = request.attempts or (ATTEMPTS_OF_A_WRITE if effect == "write" else None)
+        final = not error.retryable or (limit is not None and attempt >= limit)
+        context = request.context
+        try:
+            await self._attempts.note(
+                context.run,
+                context.workspace,
+                context.path,
+                attempt,
+                failure,
+                not final,
+                datetime.now(UTC),
+            )
+        except PerdureError as away:
+            # The note is for the log alone; the step's own failure matters more.
+            activity.logger.warning("attempt %s of %s not noted: %s", attempt, context.path, away)
+        raise as_application_error(error, failure, final=final) from None
+
+
+def checked(tool: Tool, arguments: dict[str, Any]) -> Any:
+    try:
+        return tool.arguments.model_validate(arguments)
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+        raise InvalidArguments(f"`{tool.name}`: {'; '.join(faults)}") from None
+
+
+def allow(tool: Tool, effect: Effect, request: ToolRequest) -> None:
+    """Where SKILL.md lists no tools, those that only read are allowed."""
+    allowed = request.allowed_tools
+    if allowed is None and effect == "write":
+        raise ToolNotAllowed(
+            f"`{tool.name}` writes here, and SKILL.md does not list it under allowed-tools"
+        )
+    if allowed is not None and not any(fnmatchcase(tool.name, pattern) for pattern in allowed):
+        raise ToolNotAllowed(f"SKILL.md does not list `{tool.name}` under allowed-tools")
+
+
+def kept(output: Any) -> Any:
+    """Only JSON goes into a history, and not too much of it."""
+    try:
+        text = json.dumps(output, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise ToolFailed(f"the tool's output is not JSON: {error}") from None
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_VALUE_BYTES:
+        raise ValueTooLarge(
+            f"the output is {size:,} bytes; at most {MAX_VALUE_BYTES:,} are kept", size=size
+        )
+    return output

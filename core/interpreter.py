@@ -1,0 +1,403 @@
+"""Runs a flow over effects it is given; knows no Temporal, reads no clock."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar, assert_never
+
+from core.effects import Settled
+from core.expression import ExpressionFault, Meter
+from core.flow import (
+    ApproveStep,
+    ComputeStep,
+    Flow,
+    GroupStep,
+    ParallelStep,
+    Recovery,
+    Retry,
+    SetStep,
+    SkillStep,
+    Step,
+    WaitStep,
+)
+from core.run import Failure
+from core.scope import (
+    FAILED,
+    SKIPPED,
+    SUCCEEDED,
+    Frame,
+    Halt,
+    about_items,
+    condition,
+    error_value,
+)
+from core.template import SecretUse, Template, compile_template
+
+T = TypeVar("T")
+MAX_ITEMS = 20_000
+FUEL_BETWEEN_BREATHS = 1_000_000
+FUEL_OF_A_STEP = 200  # what a step costs besides its expressions
+FIRST_BACKOFF = timedelta(seconds=1)
+MAX_BACKOFF = timedelta(seconds=60)
+
+
+class StepFailed(Exception):
+    """`told`: the history shows this failure already, by an activity or a child."""
+
+    def __init__(self, failure: Failure, told: bool = False) -> None:  # noqa: FBT001, FBT002
+        super().__init__(failure.message)
+        self.failure = failure
+        self.told = told
+
+
+class EachFailed(Exception):
+    """An item failed for good; the step's own `on_error` was the item's and has been asked."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Halted(Exception):
+    """A sibling failed: this line of work stops before its next step."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    path: str
+    tool: str
+    arguments: dict[str, Any]
+    secrets: tuple[SecretUse, ...]
+    timeout: timedelta | None
+    retry: Retry | None
+
+
+@dataclass(frozen=True)
+class ChildRun:
+    path: str
+    skill: str
+    inputs: dict[str, Any]
+    timeout: timedelta | None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A wait of this length, or until this time."""
+
+    path: str
+    length: str | None
+    until: str | None
+
+
+@dataclass(frozen=True)
+class Approval:
+    path: str
+    message: str
+    timeout: timedelta | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items `lo` and on, of a `for_each` that is too large for one history."""
+
+    path: str
+    step: Step
+    items: list[Any]
+    frame: Frame
+
+
+@dataclass
+class Items:
+    """`failed` is the first failure that stops the whole; `errors` are those gone on from."""
+
+    outputs: list[Any]
+    errors: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    failed: Failure | None = None
+
+
+class Effects(Protocol):
+    """What a flow does to the world. Failures come as StepFailed."""
+
+    async def gate(self) -> None:
+        """Returns when the run is not paused."""
+        ...
+
+    async def breathe(self) -> None:
+        """Lets other work go on after a long stretch of pure computing."""
+        ...
+
+    async def compute(self, call: Compute) -> Any: ...
+    async def child(self, call: ChildRun, halted: Callable[[], bool]) -> Any: ...
+    async def wait(self, call: Pause, halted: Callable[[], bool]) -> Any: ...
+    async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any: ...
+    async def back_off(self, path: str, length: timedelta) -> None: ...
+    def oversized(self, step: Step, count: int) -> bool:
+        """Whether this many items of the step belong into batches."""
+        ...
+
+    async def batches(self, call: Batch) -> Items: ...
+    def settle(self, settled: Settled) -> None:
+        """Told of steps that end without an effect of their own."""
+        ...
+
+
+async def execute(flow: Flow, known: dict[str, Any], effects: Effects) -> Any:
+    """The flow's output. `known` holds inputs, event, workspace and run."""
+    return await Interpreter(effects).run(flow, Frame.of(known))
+
+
+class Interpreter:
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
+        self._spent = 0
+        self._templates: dict[str, Template] = {}
+
+    async def run(self, flow: Flow, frame: Frame) -> Any:
+        last = await self._sequence(flow.steps, frame)
+        if not flow.has_output:
+            return last
+        return self._render("output", flow.output, frame, "output")[0]
+
+    async def _sequence(self, steps: tuple[Step, ...], frame: Frame) -> Any:
+        output = None
+        for step in steps:
+            await self._effects.gate()
+            if frame.halt():
+                raise Halted
+            output = await self._step(step, frame)
+        return output
+
+    async def _step(self, step: Step, frame: Frame) -> Any:
+        path = frame.path(step)
+        await self._breathe()
+        try:
+            if (step.for_each is None or not about_items(step)) and not self._wanted(step, frame):
+                return self._skip(step, frame, path)
+            if step.for_each is None:
+                return await self._once(step, frame, path)
+            return await self._each(step, frame, path)
+        except StepFailed as failed:
+            if frame.names["status"].get(step.id) != FAILED:
+                frame.settle(step, FAILED)
+            frame.blame(step, error_value(failed.failure))
+            raise
+
+    async def _once(self, step: Step, frame: Frame, path: str) -> Any:
+        async def work() -> Any:
+            output = await self._attempts(step, frame, path)
+            frame.settle(step, SUCCEEDED, output)
+            return output
+
+        return await self._recovering(step, frame, path, work)
+
+    async def _recovering(
+        self, step: Step, frame: Frame, path: str, work: Callable[[], Awaitable[Any]]
+    ) -> Any:
+        """Does the work; where it fails, does what `on_error` says."""
+        try:
+            output = await work()
+        except StepFailed as failed:
+            if not failed.told:
+                self._tell(step, path, FAILED, failed.failure)
+            if step.on_error == "fail":
+                raise
+            frame.blame(step, error_value(failed.failure))
+            frame.settle(step, FAILED)
+            output = None
+            if isinstance(step.on_error, Recovery):
+                output = await self._sequence(step.on_error.steps, frame)
+                frame.settle(step, FAILED, output)
+            return output
+        # Steps with an activity, a timer or a child of their own are in the history already.
+        if step.for_each is not None or isinstance(step, SetStep | GroupStep | ParallelStep):
+            self._tell(step, path, SUCCEEDED)
+        return output
+
+    def _tell(self, step: Step, path: str, status: Any, error: Failure | None = None) -> None:
+        self._effects.settle(Settled(path=path, kind=step.kind, status=status, error=error))
+
+    def _skip(self, step: Step, frame: Frame, path: str) -> None:
+        frame.settle(step, SKIPPED)
+        self._tell(step, path, SKIPPED)
+
+    async def _each(self, step: Step, frame: Frame, path: str) -> Any:
+        async def work() -> Any:
+            items = self._items(step, frame, path)
+            if self._effects.oversized(step, len(items)):
+                done = await self._effects.batches(Batch(path, step, items, frame))
+            else:
+                done = await self.items(step, frame, items, 0, step.concurrency)
+            frame.settle(step, FAILED if done.errors or done.failed else SUCCEEDED, done.outputs)
+            if done.failed is not None:
+                raise EachFailed(done.failed)
+            if frame.halt():
+                raise Halted
+            if done.errors:
+                frame.blame(step, done.errors)
+            return done.outputs
+
+        try:
+            return await self._recovering(step, frame, path, work)
+        except EachFailed as failed:
+            self._tell(step, path, FAILED, failed.failure)
+            raise StepFailed(failed.failure) from None
+
+    async def items(
+        self, step: Step, frame: Frame, items: list[Any], lo: int, concurrency: int
+    ) -> Items:
+        """At most `concurrency` at once; after a failure nothing new begins."""
+        done = Items([None] * len(items))
+        halt = Halt(frame.halt)
+        waiting = iter(range(len(items)))
+
+        async def lane() -> None:
+            for position in waiting:
+                await self._effects.gate()
+                if halt():
+                    return
+                try:
+                    done.outputs[position] = await self._item(
+                        step, frame.item(step, items[position], lo + position, halt), done
+                    )
+                except StepFailed as failed:
+                    done.failed = done.failed or failed.failure
+                    halt.raised = True
+                except Halted:
+                    return
+
+        await asyncio.gather(*(lane() for _ in range(min(concurrency, len(items)))))
+        done.errors.sort(key=lambda error: error["index"])
+        return done
+
+    async def _item(self, step: Step, frame: Frame, done: Items) -> Any:
+        path = frame.prefix.removesuffix(".")
+        await self._breathe()
+        if about_items(step) and not self._wanted(step, frame, path):
+            self._tell(step, path, SKIPPED)
+            return None
+        try:
+            return await self._attempts(step, frame, path)
+        except StepFailed as failed:
+            if step.on_error == "fail":
+                raise
+            error = error_value(failed.failure)
+            done.errors.append({"index": frame.names["index"], **error})
+            if not isinstance(step.on_error, Recovery):
+                return None
+            frame.blame(step, error)
+            return await self._sequence(step.on_error.steps, frame)
+
+    async def _attempts(self, step: Step, frame: Frame, path: str) -> Any:
+        """Temporal retries an activity; a step made of steps is tried again here."""
+        retry = step.retry
+        if isinstance(step, ComputeStep) or retry is None or not retry.attempts:
+            return await self._perform(step, frame, path)
+        pause = retry.backoff or FIRST_BACKOFF
+        for attempt in range(1, retry.attempts):
+            here = path if attempt == 1 else f"{path}#{attempt}"
+            try:
+                return await self._perform(step, frame.visit(path, attempt), here)
+            except StepFailed:
+                await self._effects.back_off(here, pause)
+                pause = min(pause * 2, retry.max_backoff or MAX_BACKOFF)
+        last = retry.attempts
+        here = path if last == 1 else f"{path}#{last}"
+        return await self._perform(step, frame.visit(path, last), here)
+
+    async def _perform(self, step: Step, frame: Frame, path: str) -> Any:
+        match step:
+            case ComputeStep():
+                arguments, secrets = self._render(step.id, step.arguments, frame, path)
+                return await self._effects.compute(
+                    Compute(path, step.tool, arguments, secrets, step.timeout, step.retry)
+                )
+            case SetStep():
+                values = self._render(step.id, step.values, frame, path)[0]
+                frame.names["vars"].update(values)
+                return values
+            case GroupStep():
+                return await self._sequence(step.steps, frame)
+            case ParallelStep():
+                return await self._parallel(step, frame)
+            case SkillStep():
+                inputs = self._render(step.id, step.inputs, frame, path)[0]
+                call = ChildRun(path, step.skill, inputs, step.timeout)
+                return await self._effects.child(call, frame.halt)
+            case WaitStep():
+                asked = [step.length, step.until]
+                length, until = self._render(step.id, asked, frame, path)[0]
+                return await self._effects.wait(Pause(path, length, until), frame.halt)
+            case ApproveStep():
+                message = str(self._render(step.id, step.message, frame, path)[0])
+                approval = Approval(path, message, step.timeout)
+                return await self._effects.approve(approval, frame.halt)
+            case _:
+                assert_never(step)
+
+    async def _parallel(self, step: ParallelStep, frame: Frame) -> dict[str, Any]:
+        halt = Halt(frame.halt)
+        outputs: dict[str, Any] = dict.fromkeys(step.branches)
+        failures: list[Failure] = []
+
+        async def branch(name: str) -> None:
+            try:
+                outputs[name] = await self._sequence(step.branches[name], frame.halting(halt))
+            except StepFailed as failed:
+                failures.append(failed.failure)
+                halt.raised = True
+            except Halted:
+                return
+
+        await asyncio.gather(*(branch(name) for name in step.branches))
+        if failures:
+            raise StepFailed(failures[0])
+        if frame.halt():
+            raise Halted
+        return outputs
+
+    def _items(self, step: Step, frame: Frame, path: str) -> list[Any]:
+        items = self._render(f"{step.id}[]", step.for_each, frame, path)[0]
+        if not isinstance(items, list):
+            kind = "null" if items is None else type(items).__name__
+            message = f"for_each of `{step.id}` needs a list, got {kind}"
+            raise StepFailed(Failure(code="expression_failed", message=message, step=path))
+        if len(items) > MAX_ITEMS:
+            message = f"for_each of `{step.id}` got {len(items)} items; {MAX_ITEMS} is the most"
+            raise StepFailed(Failure(code="too_many_items", message=message, step=path))
+        return items
+
+    def _wanted(self, step: Step, frame: Frame, path: str | None = None) -> bool:
+        if step.when is None:
+            return True
+        path = path or frame.path(step)
+        value = self._measured(path, lambda meter: condition(step.when or "")(frame.names, meter))
+        if not isinstance(value, bool) and value is not None:
+            message = f"when of `{step.id}` must be true or false, got {type(value).__name__}"
+            raise StepFailed(Failure(code="expression_failed", message=message, step=path))
+        return bool(value)
+
+    def _render(
+        self, slot: str, value: Any, frame: Frame, path: str
+    ) -> tuple[Any, tuple[SecretUse, ...]]:
+        template = self._templates.get(slot)
+        if template is None:
+            template = self._templates[slot] = compile_template(value)
+        rendered = self._measured(path, lambda meter: template.render(frame.names, meter))
+        return rendered.value, rendered.secrets
+
+    def _measured(self, path: str, work: Callable[[Meter], T]) -> T:
+        meter = Meter()
+        try:
+            return work(meter)
+        except ExpressionFault as fault:
+            failure = Failure(code="expression_failed", message=fault.message, step=path)
+            raise StepFailed(failure) from None
+        finally:
+            self._spent += meter.spent
+
+    async def _breathe(self) -> None:
+        self._spent += FUEL_OF_A_STEP
+        if self._spent > FUEL_BETWEEN_BREATHS:
+            self._spent = 0
+            await self._effects.breathe()

@@ -1,0 +1,189 @@
+"""Runs workflows and activities: `python -m worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.beating import Beating
+from activities.compute import AttemptNotes, ComputeActivities, Tools
+from activities.record import RecordActivities, RunRecords
+from activities.runs import Children, Histories, RunActivities
+from activities.secrets import SecretSource
+from core.effects import TASK_QUEUE
+from services.children import PinnedChildren
+from services.history import Histories as RunHistories
+from services.library import Library
+from services.temporal import connect
+from settings import BadSettings, Settings, load
+from store.attempts import Attempts
+from store.pool import open_pool
+from store.runs import Runs
+from store.sealing import Keyring
+from store.secrets import Secrets
+from store.skills import Skills
+from tools import open_registry, specs
+from workflows.flow import BatchRun, FlowRun
+from workflows.interceptor import RunInterceptor
+
+log = logging.getLogger("perdure.worker")
+# Measured: 200 waiting runs cost 14 MB instead of 321.
+PASSED_THROUGH = ("pydantic", "pydantic_core", "annotated_types", "core", "workflows")
+GRACE = timedelta(seconds=10)
+CONNECT_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What activities are given; each is a Protocol of theirs."""
+
+    tools: Tools
+    secrets: SecretSource
+    attempts: AttemptNotes
+    runs: RunRecords
+    histories: Histories
+    children: Children
+
+
+def make_worker(
+    client: Client, parts: Parts, python_skills: list[type], task_queue: str = TASK_QUEUE
+) -> Worker:
+    compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts)
+    records = RecordActivities(parts.runs)
+    others = RunActivities(parts.histories, parts.children)
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[FlowRun, BatchRun, *python_skills],
+        activities=[compute.call, records.record, others.given, others.child],
+        interceptors=[RunInterceptor(), Beating()],
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        # A killed worker's runs go on elsewhere after this; shorter costs throughput.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+        default_heartbeat_throttle_interval=timedelta(seconds=1),
+        max_concurrent_local_activities=500,
+        max_concurrent_activities=200,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def python_skills(folder: Path) -> list[type]:
+    """The workflow classes of skills that are written in Python."""
+    found: list[type] = []
+    for file in sorted(folder.glob("*/workflow.py")):
+        module = importlib.import_module(f"skills.{file.parent.name}.workflow")
+        found.extend(
+            each
+            for _, each in inspect.getmembers(module, inspect.isclass)
+            if each.__module__ == module.__name__
+            and hasattr(each, "__temporal_workflow_definition")
+        )
+    return found
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, client: Client) -> AsyncGenerator[Parts]:
+    keyring = Keyring(settings.keys)
+    allowed = frozenset(settings.http_allowed_hosts)
+    library = Library.load(settings.skills, specs())
+    async with (
+        await open_pool(settings.database_url.get_secret_value()) as pool,
+        open_registry(allowed, settings.own_ports) as tools,
+    ):
+        runs = Runs(pool, keyring)
+        attempts = Attempts(pool, keyring)
+        yield Parts(
+            tools=tools,
+            secrets=Secrets(pool, keyring),
+            attempts=attempts,
+            runs=runs,
+            histories=RunHistories(client, attempts, runs),
+            children=PinnedChildren(runs, Skills(pool), library),
+        )
+
+
+async def serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    client = await patiently_connect(settings, stop)
+    if client is None:
+        return
+    async with (
+        open_parts(settings, client) as parts,
+        make_worker(client, parts, python_skills(settings.skills)),
+    ):
+        log.info("worker ready on %s, namespace %s", settings.temporal_address, client.namespace)
+        await stop.wait()
+        log.info("worker stops; what it has in hand gets %s s", GRACE.seconds)
+
+
+async def patiently_connect(settings: Settings, stop: asyncio.Event) -> Client | None:
+    """Temporal may start after us, or be away for a while."""
+    said = False
+    while not stop.is_set():
+        try:
+            return await connect(
+                settings.temporal_address,
+                settings.temporal_namespace,
+                settings.keys,
+                api_key=settings.api_key,
+                tls=settings.temporal_tls,
+            )
+        except (RuntimeError, TimeoutError) as error:
+            if not said:
+                log.warning(
+                    "Temporal at %s does not answer yet (%s); trying on",
+                    settings.temporal_address,
+                    type(error).__name__,
+                )
+            said = True
+        try:
+            await asyncio.wait_for(stop.wait(), CONNECT_EVERY_SECONDS)
+        except TimeoutError:
+            continue
+    return None
+
+
+def main() -> int:
+    try:
+        settings = load()
+    except BadSettings as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    # Its default prefix repeats what the message says.
+    workflow.logger.workflow_info_on_message = False
+    asyncio.run(serve(settings))
+    return 0
+
+
+def leave(status: int) -> Any:
+    """The Temporal library may abort an interpreter that ends the ordinary way."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    leave(main())

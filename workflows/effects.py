@@ -1,0 +1,293 @@
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ChildWorkflowError
+
+from core.digest import canonical, digest_of_text
+from core.duration import parse_duration
+from core.effects import (
+    BATCH,
+    HALT,
+    MAX_VALUE_BYTES,
+    TOOL,
+    BatchInput,
+    BatchResult,
+    Settled,
+    ToolRequest,
+)
+from core.flow import Step, every_step
+from core.interpreter import (
+    Approval,
+    Batch,
+    ChildRun,
+    Compute,
+    Halted,
+    Items,
+    Pause,
+    StepFailed,
+)
+from core.run import Failure, Waiting
+from core.scope import needed
+from core.tool import RunContext
+from workflows import policies
+from workflows.children import run_child
+from workflows.failures import failure_of
+from workflows.state import RunState, tell
+
+ITEMS_IN_ONE_HISTORY = 200
+EVENTS_IN_ONE_HISTORY = 10_000  # the server ends a run at 51,200
+EVENTS_A_STEP = 6
+BATCH_ITEMS = 500
+BATCH_STEPS = 1_500
+BATCH_BYTES = 1_000_000
+BATCHES_AT_ONCE = 4
+SHORTEST_TOLD_WAIT = timedelta(seconds=1)
+
+
+class TemporalEffects:
+    """The interpreter's effects as activities, timers and children of the current workflow."""
+
+    def __init__(self, run: RunState) -> None:
+        self._run = run
+
+    async def gate(self) -> None:
+        await self._run.gate()
+
+    async def breathe(self) -> None:
+        await workflow.sleep(0.001)
+
+    def settle(self, settled: Settled) -> None:
+        self._run.settle(settled)
+
+    async def back_off(self, path: str, length: timedelta) -> None:
+        await workflow.sleep(length, summary=f"{path}: before the next attempt")
+
+    # A tool
+
+    async def compute(self, call: Compute) -> Any:
+        names = [use.model_dump(mode="json") for use in call.secrets]
+        asked = canonical(["tool", call.tool, call.arguments, names])
+        refuse_if_large(call.path, "arguments", len(asked))
+        digest = digest_of_text(asked)
+        known = self._run.given(call.path, digest)
+        if known is not None:
+            self.settle(Settled(path=call.path, kind="compute", status="succeeded", given=True))
+            return known.output
+        async with self._run.in_flight:
+            try:
+                return await self._start(call, digest)
+            except ActivityError as error:
+                raise self._as_failed(error, call.path) from None
+
+    def _start(self, call: Compute, digest: str) -> workflow.ActivityHandle[Any]:
+        run = self._run
+        context = RunContext(
+            workspace=run.origin.workspace.id,
+            run=run.run_id,
+            lineage=run.origin.lineage,
+            path=call.path,
+            actor=run.origin.actor,
+            mode=run.origin.mode,
+        )
+        request = ToolRequest(
+            tool=call.tool,
+            arguments=call.arguments,
+            secrets=call.secrets,
+            digest=digest,
+            context=context,
+            allowed_tools=run.origin.allowed_tools,
+            timeout=call.timeout,
+            attempts=call.retry.attempts if call.retry else None,
+            settled=run.take_settled(),
+        )
+        return workflow.start_activity(
+            TOOL + call.tool,
+            request,
+            activity_id=call.path,
+            summary=call.path,
+            start_to_close_timeout=(call.timeout or policies.LONGEST_STEP) + policies.GRACE,
+            heartbeat_timeout=policies.HEARTBEAT,
+            retry_policy=policies.tries(call.retry),
+        )
+
+    def _as_failed(self, error: ActivityError | ChildWorkflowError, path: str) -> Exception:
+        """The run's own cancellation passes through; anything else is the step's failure."""
+        failure = failure_of(error, path)
+        if failure.code == "cancelled" and workflow.cancellation_reason() is not None:
+            return asyncio.CancelledError()  # pyright: ignore[reportReturnType]
+        return StepFailed(failure, told=True)
+
+    # Another skill
+
+    async def child(self, call: ChildRun, halted: Callable[[], bool]) -> Any:
+        return await run_child(self._run, call, halted)
+
+    # Time and people
+
+    async def wait(self, call: Pause, halted: Callable[[], bool]) -> None:
+        if self._given(call.path, "wait") is not None:
+            return
+        length = self._length(call)
+        if length <= timedelta(0):
+            self.settle(Settled(path=call.path, kind="wait", status="succeeded"))
+            return
+        timer = asyncio.create_task(workflow.sleep(length, summary=call.path))
+        told = length >= SHORTEST_TOLD_WAIT
+        if told:
+            until = workflow.now() + length
+            self._run.wait_for(Waiting(kind="timer", step=call.path, until=until))
+        try:
+            await workflow.wait_condition(lambda: timer.done() or halted())
+            if not timer.done():
+                raise Halted
+        finally:
+            timer.cancel()
+            if told:
+                self._run.stop_waiting(call.path)
+
+    def _length(self, call: Pause) -> timedelta:
+        try:
+            if call.length is not None:
+                return parse_duration(str(call.length))
+            until = datetime.fromisoformat(str(call.until))
+        except ValueError as error:
+            failure = Failure(code="invalid_arguments", message=f"wait: {error}", step=call.path)
+            raise StepFailed(failure) from None
+        if until.tzinfo is None:
+            message = f"wait: {call.until} names no offset; write 2026-12-01T08:00:00Z"
+            raise StepFailed(Failure(code="invalid_arguments", message=message, step=call.path))
+        return until - workflow.now()
+
+    async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any:
+        known = self._given(call.path, "approve")
+        if known is not None:
+            return known
+        run = self._run
+        until = workflow.now() + call.timeout if call.timeout else None
+        waiting = Waiting(kind="approval", step=call.path, until=until, message=call.message)
+        run.wait_for(waiting)
+        try:
+            await workflow.wait_condition(
+                lambda: call.path in run.decisions or halted(),
+                timeout=call.timeout,
+                timeout_summary="the approval was not given in time" if call.timeout else None,
+            )
+        except TimeoutError:
+            message = f"nobody decided on `{call.path}` within {call.timeout}"
+            failure = Failure(code="approval_timed_out", message=message, step=call.path)
+            raise StepFailed(failure) from None
+        finally:
+            run.stop_waiting(call.path)
+        decision = run.decisions.get(call.path)
+        if decision is None:
+            raise Halted
+        if not decision["approved"]:
+            comment = f": {decision['comment']}" if decision["comment"] else ""
+            message = f"`{call.path}` was rejected by {decision['by']['id']}{comment}"
+            failure = Failure(code="approval_rejected", message=message, step=call.path)
+            raise StepFailed(failure)
+        return decision
+
+    def _given(self, path: str, kind: str) -> Any:
+        known = self._run.given(path, digest_of_text(canonical([kind, path])))
+        if known is None:
+            return None
+        self.settle(Settled(path=path, kind=kind, status="succeeded", given=True))
+        return known.output if known.output is not None else True
+
+    # Many items
+
+    def oversized(self, step: Step, count: int) -> bool:
+        """By the items, and by the events that they would add to this history."""
+        if any(each.kind == "approve" for each in every_step((step,))):
+            return False  # people answer the run itself, not one of its batches
+        events = workflow.info().get_current_history_length()
+        events += count * len(every_step((step,))) * EVENTS_A_STEP
+        return count > ITEMS_IN_ONE_HISTORY or (count > 1 and events > EVENTS_IN_ONE_HISTORY)
+
+    async def batches(self, call: Batch) -> Items:
+        spans = self._spans(call)
+        done = Items([])
+        results: dict[int, BatchResult] = {}
+        at_once = min(call.step.concurrency, BATCHES_AT_ONCE, len(spans))
+        waiting = iter(spans)
+
+        async def lane(number: int) -> None:
+            lanes = (call.step.concurrency + at_once - 1 - number) // at_once
+            for span in waiting:
+                await self._run.gate()
+                if done.failed is not None or call.frame.halt():
+                    return
+                try:
+                    result = results[span[0]] = await self._batch(call, span, lanes)
+                    failed = result.failed
+                except StepFailed as lost:
+                    failed = lost.failure
+                if failed is not None and done.failed is None:
+                    done.failed = failed
+                    await self._halt_batches(call.path)
+
+        await asyncio.gather(*(lane(number) for number in range(at_once)))
+        for lo, hi in spans:
+            result = results.get(lo)
+            done.outputs.extend(result.outputs if result else [None] * (hi - lo))
+            done.errors.extend(result.errors if result else [])
+        return done
+
+    def _spans(self, call: Batch) -> list[tuple[int, int]]:
+        """Bounded by the number of items, of steps and of bytes."""
+        most = max(1, min(BATCH_ITEMS, BATCH_STEPS // len(every_step((call.step,)))))
+        spans: list[tuple[int, int]] = []
+        lo = size = 0
+        for position, item in enumerate(call.items):
+            weight = len(canonical(item))
+            refuse_if_large(f"{call.path}[{position}]", "item", weight)
+            if position > lo and (position - lo == most or size + weight > BATCH_BYTES):
+                spans.append((lo, position))
+                lo, size = position, 0
+            size += weight
+        return [*spans, (lo, len(call.items))]
+
+    async def _batch(self, call: Batch, span: tuple[int, int], lanes: int) -> BatchResult:
+        lo, hi = span
+        scope = needed(call.step, call.frame.names)
+        refuse_if_large(call.path, "values its items read", len(canonical(scope)))
+        path = f"{call.path}[{lo}..{hi - 1}]"
+        batch = BatchInput(
+            step=call.step,
+            path=call.path,
+            lo=lo,
+            items=call.items[lo:hi],
+            scope=scope,
+            prefix=call.frame.prefix,
+            lanes=lanes,
+            run=self._run.run_id,
+        )
+        try:
+            return await workflow.execute_child_workflow(
+                BATCH,
+                batch,
+                result_type=BatchResult,
+                id=f"{self._run.run_id}/{path}",
+                memo={"perdure": self._run.origin},
+                static_summary=path,
+                task_timeout=policies.TASK_TIMEOUT,
+                parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+            )
+        except ChildWorkflowError as error:
+            raise self._as_failed(error, path) from None
+
+    async def _halt_batches(self, path: str) -> None:
+        """Siblings start no further item; what they have in flight is kept."""
+        mine = f"{self._run.run_id}/{path}["
+        children = [child for key, child in self._run.children.items() if key.startswith(mine)]
+        await asyncio.gather(*(tell(child, HALT, None) for child in children))
+
+
+def refuse_if_large(path: str, what: str, size: int) -> None:
+    if size > MAX_VALUE_BYTES:
+        message = f"{what}: {size:,} bytes; a step may take {MAX_VALUE_BYTES:,}"
+        raise StepFailed(Failure(code="value_too_large", message=message, step=path))

@@ -1,0 +1,55 @@
+from typing import Any
+
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    ChildWorkflowError,
+    FailureError,
+    TimeoutError,
+)
+
+from core.interpreter import StepFailed
+from core.run import Failure
+
+
+def failure_of(error: BaseException, step: str | None = None) -> Failure:
+    """The innermost cause that has a name."""
+    cause: BaseException = error
+    while isinstance(cause, ActivityError | ChildWorkflowError) and cause.cause is not None:
+        cause = cause.cause
+    match cause:
+        case ApplicationError():
+            return from_application_error(cause, step)
+        case TimeoutError():
+            return Failure(code="step_timed_out", message=timeout_message(cause), step=step)
+        case CancelledError():
+            return Failure(code="cancelled", message="the step was cancelled", step=step)
+        case FailureError():
+            return Failure(code="failed", message=cause.message, step=step)
+        case _:
+            return Failure(code="failed", message=str(cause), step=step)
+
+
+def from_application_error(error: ApplicationError, step: str | None) -> Failure:
+    """Ours carry the failure as their one detail; another's keeps its type as the code."""
+    detail: Any = error.details[0] if error.details else None
+    if isinstance(detail, dict) and "code" in detail and "message" in detail:
+        known = {key: detail[key] for key in Failure.model_fields if key in detail}
+        return Failure.model_validate({**known, "step": known.get("step") or step})
+    return Failure(code=error.type or "failed", message=error.message, step=step)
+
+
+def timeout_message(error: TimeoutError) -> str:
+    kind = error.type.name.lower().replace("_", " ") if error.type else "its"
+    if kind == "heartbeat":
+        return "the worker that ran this step was lost"
+    return f"the step ran into {kind} timeout"
+
+
+def as_application_error(failed: StepFailed) -> ApplicationError:
+    """How a run ends that failed: the failure is its detail."""
+    failure = failed.failure
+    return ApplicationError(
+        failure.message, failure.model_dump(mode="json"), type=failure.code, non_retryable=True
+    )

@@ -1,0 +1,91 @@
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from core.effects import BATCH, HALT, BatchInput, BatchResult
+from core.interpreter import Halted, Interpreter, StepFailed, execute
+from core.run import FlowInput
+from core.scope import Frame, Halt
+from workflows.effects import TemporalEffects
+from workflows.failures import as_application_error
+from workflows.state import CURRENT, RunState
+
+
+@workflow.defn(dynamic=True)
+class FlowRun:
+    """Every skill that is a flow; the workflow's type is the skill's name."""
+
+    @workflow.run
+    async def run(self, args: Sequence[RawValue]) -> Any:
+        run = CURRENT.get(None)
+        if run is None or not args:
+            raise ApplicationError(
+                f"{workflow.info().workflow_type} is started through Perdure, not by hand",
+                type="not_a_run",
+                non_retryable=True,
+            )
+        task = workflow.payload_converter().from_payload(args[0].payload, FlowInput)
+        try:
+            return await within(task, execute(task.flow, known(run, task), TemporalEffects(run)))
+        except StepFailed as failed:
+            raise as_application_error(failed) from None
+
+
+def known(run: RunState, task: FlowInput) -> dict[str, Any]:
+    """What every expression of the flow may read."""
+    origin = run.origin
+    return {
+        "inputs": task.inputs,
+        "event": task.event,
+        "workspace": origin.workspace.model_dump(),
+        "run": {
+            "id": run.run_id,
+            "skill": origin.skill,
+            "lineage": origin.lineage,
+            "trigger": origin.trigger,
+            "started_at": workflow.info().start_time.isoformat(),
+        },
+    }
+
+
+async def within(task: FlowInput, work: Any) -> Any:
+    """The flow's own timeout, or the shorter one of the step that started it."""
+    limits = [limit for limit in (task.flow.timeout, task.timeout) if limit is not None]
+    if not limits:
+        return await work
+    try:
+        async with asyncio.timeout(min(limits).total_seconds()):
+            return await work
+    except TimeoutError:
+        message = f"the run took longer than its timeout of {min(limits)}"
+        raise ApplicationError(message, type="run_timed_out", non_retryable=True) from None
+
+
+@workflow.defn(name=BATCH)
+class BatchRun:
+    """A stretch of the items of a large `for_each`, with a history of its own."""
+
+    @workflow.init
+    def __init__(self, batch: BatchInput) -> None:
+        self._halt = Halt()
+
+    @workflow.run
+    async def run(self, batch: BatchInput) -> BatchResult:
+        run = CURRENT.get()
+        await run.fetch_given((batch.path, batch.lo, batch.lo + len(batch.items) - 1))
+        frame = Frame.of(batch.scope, batch.prefix).halting(self._halt)
+        try:
+            done = await Interpreter(TemporalEffects(run)).items(
+                batch.step, frame, batch.items, batch.lo, batch.lanes
+            )
+        except Halted:
+            return BatchResult(outputs=[None] * len(batch.items))
+        return BatchResult(outputs=done.outputs, errors=done.errors, failed=done.failed)
+
+    @workflow.signal(name=HALT)
+    def halt(self, _why: Any = None) -> None:
+        self._halt.raised = True

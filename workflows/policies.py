@@ -1,0 +1,68 @@
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+from core.flow import Retry
+
+TASK_TIMEOUT = timedelta(seconds=5)
+HEARTBEAT = timedelta(seconds=5)
+# The activity ends itself at its tool's or step's timeout; this is for one that cannot.
+LONGEST_STEP = timedelta(hours=24)
+GRACE = timedelta(seconds=5)
+DEFAULT_ATTEMPTS = 5
+FIRST_BACKOFF = timedelta(seconds=1)
+MAX_BACKOFF = timedelta(seconds=60)
+NEVER_RETRIED = ["PayloadsTooLarge"]
+
+
+class LocalOptions(TypedDict):
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class Options(TypedDict):
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+# One quick try: a local activity that waits for Postgres would hold up the whole run.
+RECORD_AT_ONCE = LocalOptions(
+    start_to_close_timeout=timedelta(seconds=2),
+    schedule_to_close_timeout=timedelta(seconds=4),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+
+
+def bookkeeping(patience: timedelta) -> Options:
+    """For the kernel's own activities: quick tries for as long as `patience`."""
+    return Options(
+        start_to_close_timeout=min(patience, timedelta(seconds=30)),
+        schedule_to_close_timeout=patience,
+        heartbeat_timeout=HEARTBEAT,
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=2)
+        ),
+    )
+
+
+RECORD_LATER = bookkeeping(timedelta(minutes=2))
+RECORD_END = bookkeeping(timedelta(seconds=30))
+LOOK_UP = bookkeeping(timedelta(hours=1))
+
+
+def tries(retry: Retry | None) -> RetryPolicy:
+    return RetryPolicy(
+        maximum_attempts=(retry and retry.attempts) or DEFAULT_ATTEMPTS,
+        initial_interval=(retry and retry.backoff) or FIRST_BACKOFF,
+        backoff_coefficient=2,
+        maximum_interval=(retry and retry.max_backoff) or max_backoff(retry),
+        non_retryable_error_types=NEVER_RETRIED,
+    )
+
+
+def max_backoff(retry: Retry | None) -> timedelta:
+    return max(MAX_BACKOFF, (retry and retry.backoff) or FIRST_BACKOFF)

@@ -1,0 +1,262 @@
+import asyncio
+from contextvars import ContextVar
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError, FailureError
+
+from core.effects import (
+    DECIDE,
+    GIVEN,
+    PAUSE,
+    RECORD,
+    RESUME,
+    STATUS,
+    Decision,
+    Given,
+    GivenRequest,
+    GivenStep,
+    Recorded,
+    RecordRequest,
+    Settled,
+)
+from core.run import Failure, RunOrigin, RunStatus, Waiting
+from workflows import policies
+
+STATUS_ATTRIBUTE = SearchAttributeKey.for_keyword("PerdureStatus")
+Moment = tuple[RunStatus, tuple[Waiting, ...]]
+
+
+class RunState:
+    """What a run is doing, told to the row and to whoever asks; shared by all step helpers."""
+
+    def __init__(self, origin: RunOrigin, run_id: str) -> None:
+        self.origin = origin
+        self.run_id = run_id
+        self.paused = False
+        self.waiting: dict[str, Waiting] = {}
+        self.decisions: dict[str, dict[str, Any]] = {}
+        self.children: dict[str, workflow.ChildWorkflowHandle[Any, Any]] = {}
+        self.in_flight = asyncio.Semaphore(200)  # Temporal allows 2,000 pending activities
+        self._given: dict[str, GivenStep] = {}
+        self._given_children: dict[str, str] = {}
+        self._settled: list[Settled] = []
+        self._busy = 0
+        self._seq = 0
+        self._told: Moment | None = None
+        self._telling: asyncio.Task[None] | None = None
+
+    # What it is doing
+
+    @property
+    def moment(self) -> Moment:
+        if self.paused:
+            return "paused", ()
+        if self.waiting and not self._busy:
+            return "waiting", tuple(self.waiting.values())
+        return "running", ()
+
+    async def gate(self) -> None:
+        if self.paused:
+            await workflow.wait_condition(lambda: not self.paused)
+
+    def begin(self) -> None:
+        self._busy += 1
+        self.changed()
+
+    def end(self, _task: Any = None) -> None:
+        self._busy -= 1
+        self.changed()
+
+    def wait_for(self, waiting: Waiting) -> None:
+        self.waiting[waiting.step] = waiting
+        self.changed()
+
+    def stop_waiting(self, path: str) -> None:
+        del self.waiting[path]
+        self.changed()
+
+    def settle(self, settled: Settled) -> None:
+        self._settled.append(settled)
+
+    def take_settled(self) -> tuple[Settled, ...]:
+        settled, self._settled = tuple(self._settled), []
+        return settled
+
+    # What the retried run gives
+
+    async def fetch_given(self, paths: tuple[str, int, int] | None = None) -> None:
+        """By reference, so that a large history is not carried in this run's input."""
+        if self.origin.given_by is None:
+            return
+        page, more = 0, True
+        while more:
+            request = GivenRequest(
+                workspace=self.origin.workspace.id,
+                run=self.origin.given_by,
+                paths=paths,
+                page=page,
+            )
+            given: Given = await workflow.execute_activity(
+                GIVEN,
+                request,
+                result_type=Given,
+                activity_id=f"{GIVEN}.{page}",
+                summary=f"what run {self.origin.given_by} had finished",
+                **policies.LOOK_UP,
+            )
+            self._given.update(given.steps)
+            self._given_children.update(given.children)
+            page, more = page + 1, given.more
+
+    def given(self, path: str, digest: str) -> GivenStep | None:
+        """What an earlier run paid for already; a changed request runs again."""
+        known = self._given.get(path)
+        return known if known is not None and known.digest == digest else None
+
+    def given_child(self, path: str) -> str | None:
+        return self._given_children.get(path)
+
+    # What others ask and tell
+
+    def listen(self) -> None:
+        workflow.set_signal_handler(PAUSE, self.pause)
+        workflow.set_signal_handler(RESUME, self.resume)
+        workflow.set_query_handler(STATUS, self.status)
+        workflow.set_update_handler(DECIDE, self.decide, validator=self.may_decide)
+
+    def pause(self, _by: Any = None) -> None:
+        self.paused = True
+        self._pass_on(PAUSE, _by)
+
+    def resume(self, _by: Any = None) -> None:
+        self.paused = False
+        self._pass_on(RESUME, _by)
+
+    def status(self) -> Recorded:
+        status, waiting = self.moment
+        return Recorded(status=status, waiting_for=waiting)
+
+    def may_decide(self, decision: Decision) -> None:
+        self._approval(decision.step)
+
+    def decide(self, decision: Decision) -> dict[str, Any]:
+        path = self._approval(decision.step)
+        self.decisions[path] = {
+            "step": path,
+            "approved": decision.verdict == "approved",
+            "comment": decision.comment,
+            "by": decision.actor,
+            "at": workflow.now().isoformat(),
+        }
+        return self.decisions[path]
+
+    def _approval(self, step: str | None) -> str:
+        pending = [
+            path
+            for path, waiting in self.waiting.items()
+            if waiting.kind == "approval" and path not in self.decisions
+        ]
+        if step is None and len(pending) == 1:
+            return pending[0]
+        if step is None and pending:
+            message = f"several approvals are pending; name the step: {', '.join(pending)}"
+        elif step in pending:
+            return step
+        else:
+            named = f"`{step}` waits for no approval" if step else "nothing waits for approval"
+            message = named + (f"; pending: {', '.join(pending)}" if pending else "")
+        raise ApplicationError(message, type="not_pending", non_retryable=True)
+
+    def _pass_on(self, signal: str, argument: Any) -> None:
+        self.changed()
+        for child in self.children.values():
+            asyncio.create_task(tell(child, signal, argument))  # noqa: RUF006
+
+    # What the row is told
+
+    def changed(self) -> None:
+        if self._told is not None and self._telling is None and self.moment != self._told:
+            self._telling = asyncio.create_task(self._tell())
+
+    def begin_telling(self) -> None:
+        self._told = "running", ()
+        self._telling = asyncio.create_task(self._tell_started())
+
+    async def end_telling(
+        self, status: RunStatus, *, output: Any = None, error: Failure | None = None
+    ) -> None:
+        """Later `seq` wins, so an open record still under way can be dropped."""
+        self._told = None
+        if self._telling is not None:
+            self._telling.cancel()
+        request = self._request(status, output=output, error=error)
+        await self._record(request, policies.RECORD_END)
+
+    async def _tell_started(self) -> None:
+        await self._record(self._request("running"), policies.RECORD_LATER)
+        self._telling = None
+        self.changed()
+
+    async def _tell(self) -> None:
+        await asyncio.sleep(0)  # what happens in one breath is one change
+        while self._told is not None and self.moment != self._told:
+            status, waiting = self._told = self.moment
+            workflow.upsert_search_attributes([STATUS_ATTRIBUTE.value_set(status)])
+            request = self._request(status, waiting)
+            await self._record(request, policies.RECORD_LATER)
+        self._telling = None
+
+    def _request(
+        self,
+        status: RunStatus,
+        waiting: tuple[Waiting, ...] = (),
+        *,
+        output: Any = None,
+        error: Failure | None = None,
+    ) -> RecordRequest:
+        self._seq += 1
+        return RecordRequest(
+            run=self.run_id,
+            seq=self._seq,
+            origin=self.origin,
+            status=status,
+            at=workflow.now(),
+            waiting_for=waiting,
+            output=output,
+            error=error,
+            settled=self.take_settled(),
+        )
+
+    async def _record(self, request: RecordRequest, patient: policies.Options) -> None:
+        """A failed local activity raises its cause bare; the reconciler is the last resort."""
+        try:
+            await workflow.execute_local_activity(
+                RECORD, request, result_type=Recorded, **policies.RECORD_AT_ONCE
+            )
+        except FailureError:
+            if workflow.cancellation_reason() is not None and request.status == "running":
+                return
+            try:
+                await workflow.execute_activity(
+                    RECORD,
+                    request,
+                    result_type=Recorded,
+                    activity_id=f"{RECORD}.{request.seq}",
+                    summary=f"record that the run is {request.status}",
+                    **patient,
+                )
+            except FailureError:
+                workflow.logger.warning("could not record that the run is %s", request.status)
+
+
+async def tell(child: workflow.ChildWorkflowHandle[Any, Any], signal: str, argument: Any) -> None:
+    """A child that ended meanwhile needs no telling."""
+    try:
+        await child.signal(signal, argument)
+    except (ApplicationError, FailureError):
+        return
+
+
+CURRENT: ContextVar[RunState] = ContextVar("perdure.run")

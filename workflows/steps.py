@@ -1,0 +1,56 @@
+"""Step helpers for skills written as plain workflows: the same effects that flows have.
+
+Each call names its step; names must differ within a run (`poll#2` for the second time).
+"""
+
+from collections.abc import Awaitable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+
+from core.duration import format_duration
+from core.flow import Retry
+from core.interpreter import Approval, Compute, Pause, StepFailed
+from workflows.effects import TemporalEffects
+from workflows.failures import as_application_error
+from workflows.state import CURRENT
+
+
+async def tool(
+    step: str,
+    name: str,
+    arguments: Mapping[str, Any],
+    *,
+    timeout: timedelta | None = None,
+    retry: Retry | None = None,
+) -> Any:
+    call = Compute(step, name, dict(arguments), (), timeout, retry)
+    return await _named(_effects().compute(call))
+
+
+async def wait(step: str, length: timedelta) -> None:
+    await _named(_effects().wait(Pause(step, format_duration(length), None), never))
+
+
+async def approve(step: str, message: str, *, timeout: timedelta | None = None) -> Any:
+    return await _named(_effects().approve(Approval(step, message, timeout), never))
+
+
+def never() -> bool:
+    return False
+
+
+def _effects() -> TemporalEffects:
+    return TemporalEffects(CURRENT.get())
+
+
+async def _named(work: Awaitable[Any]) -> Any:
+    """A failed step ends the run, unless the skill catches it by its `type`."""
+    try:
+        return await work
+    except StepFailed as failed:
+        raise as_application_error(failed) from None
+
+
+__all__ = ["ApplicationError", "Retry", "approve", "tool", "wait"]
