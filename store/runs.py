@@ -84,6 +84,7 @@ SETTLE = """
     RETURNING run_id
 """
 
+KEYED = "SELECT * FROM runs WHERE workspace_id = $1 AND idempotency_hash = $2"
 FIND = "SELECT * FROM runs WHERE run_id = $1 AND ($2::text IS NULL OR workspace_id = $2)"
 WORKSPACE = "SELECT workspace_id FROM runs WHERE run_id = $1"
 
@@ -215,11 +216,18 @@ class Runs:
                 break
         else:
             raise AlreadyExists(f"the run id {new.run_id} is taken")
-        if row["request_hash"] != new.request_hash:
-            raise IdempotencyKeyReused(
-                "this Idempotency-Key was used before, with another request", run=row["run_id"]
-            )
+        _require_same(row, new.request_hash)
         return self._opened(row), "new" if row["is_new"] else "existing"
+
+    async def find_keyed(
+        self, workspace: str, idempotency_hash: bytes, request_hash: bytes
+    ) -> Run | None:
+        """The run that this request began before, whatever became of its skill since."""
+        row = await self._pool.fetchrow(KEYED, workspace, idempotency_hash)
+        if row is None:
+            return None
+        _require_same(row, request_hash)
+        return self._opened(row)
 
     async def record(self, request: RecordRequest) -> None:
         """Late and repeated records change nothing, and no record opens a run that ended."""
@@ -284,7 +292,7 @@ class Runs:
     ) -> Page[Run]:
         """Newest first, without inputs and output."""
         before, last = decode_time_and_id(cursor) if cursor else (None, None)
-        rows = await self._pool.fetch(
+        rows = await self._pool.fetch_filtered(
             PAGE,
             workspace,
             filters.skill,
@@ -307,7 +315,7 @@ class Runs:
     ) -> list[Run]:
         """Oldest first, of all workspaces; go on `after` the last one, for some wait for weeks."""
         place = (after.created_at, after.run_id) if after else (None, None)
-        rows = await self._pool.fetch(OPEN, older_than, *place, limit)
+        rows = await self._pool.fetch_filtered(OPEN, older_than, *place, limit)
         return [self._opened(row) for row in rows]
 
     async def unarchived(self, limit: int) -> list[Run]:
@@ -376,6 +384,13 @@ class Runs:
             started_at=started,
             completed_at=completed,
             duration_ms=None if took is None else round(took.total_seconds() * 1000),
+        )
+
+
+def _require_same(row: Mapping[str, Any], request_hash: bytes | None) -> None:
+    if row["request_hash"] != request_hash:
+        raise IdempotencyKeyReused(
+            "this Idempotency-Key was used before, with another request", run=row["run_id"]
         )
 
 
