@@ -119,7 +119,9 @@ async def test_steps_see_inputs_and_the_outputs_before_them() -> None:
 
 async def test_output_is_rendered_where_the_flow_has_one() -> None:
     effects = Remembering()
-    asked = flow(compute("a", 2), compute("b", 3), output={"sum": "${steps.a + steps.b}"}, has_output=True)
+    asked = flow(
+        compute("a", 2), compute("b", 3), output={"sum": "${steps.a + steps.b}"}, has_output=True
+    )
     assert await run(asked, effects) == {"sum": 5}
 
 
