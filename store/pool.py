@@ -60,6 +60,12 @@ class Pool:
         async with self.acquire() as connection:
             return await connection.fetch(query, *arguments)
 
+    async def fetch_filtered(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Where a filter may be NULL, only a plan made for this very call uses the right index."""
+        async with self.transaction() as connection:
+            await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            return await connection.fetch(query, *arguments)
+
     async def fetchrow(self, query: str, *arguments: Any) -> asyncpg.Record | None:
         async with self.acquire() as connection:
             return await connection.fetchrow(query, *arguments)
@@ -117,8 +123,6 @@ async def open_pool(
             server_settings={
                 "application_name": "perdure",
                 "statement_timeout": f"{seconds * 1000:.0f}",
-                # Filters are optional parameters: only a plan made for their values uses an index.
-                "plan_cache_mode": "force_custom_plan",
             },
             init=_prepare,
             reset=_keep,
