@@ -1,0 +1,101 @@
+"""What the log says of a step, before it has an id."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.event import EventKind
+from core.history import ChildClosed, Closed, Json
+from core.run import Failure
+from core.shown import milliseconds, shown_failure
+
+BATCH_NAME = re.compile(r"(?P<path>.+)\[(?P<lo>\d+)\.\.(?P<hi>\d+)\]")
+LOST = Failure(code="attempt_lost", message="the attempt ended and left no word of why")
+TIMED_OUT = "run_timed_out"
+
+
+@dataclass(slots=True)
+class Open:
+    """A step under way; `told` is the latest of its attempts the log has spoken of."""
+
+    step: str
+    kind: str
+    at: datetime
+    activity: str | None = None
+    run: str | None = None  # of a child run
+    attempt: int | None = None
+    told: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    kind: EventKind
+    step: str | None = None
+    attempt: int | None = None
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Attempt `attempt` of an activity; told at most once, whatever it is learnt from."""
+
+    scheduled: int
+    attempt: int
+
+
+def started(step: str, kind: str, **data: Any) -> Line:
+    known = {name: value for name, value in data.items() if value is not None}
+    return Line("step.started", step, 1, {"kind": kind, **known})
+
+
+def finished(step: Open, at: datetime, data: Mapping[str, Any]) -> Line:
+    took = {"duration_ms": milliseconds(step.at, at)}
+    return Line("step.finished", step.step, step.attempt, {**data, **took})
+
+
+def failed(
+    step: Open, at: datetime, failure: Failure, data: Mapping[str, Any] | None = None
+) -> Line:
+    took = {"duration_ms": milliseconds(step.at, at)}
+    told = {**shown_failure(failure), **(data or {}), **took}
+    return Line("step.failed", step.step, step.attempt, told)
+
+
+def cancelled(step: Open, at: datetime) -> Line:
+    took = {"duration_ms": milliseconds(step.at, at)}
+    return Line("step.cancelled", step.step, step.attempt, took)
+
+
+def child_failed(step: Open, event: ChildClosed, why: Failure) -> Line:
+    if step.kind == "batch":
+        return failed(step, event.at, why)
+    message = f"run {step.run} failed: {why.message}"
+    data = {"run_id": step.run, "code": why.code}
+    return failed(step, event.at, Failure(code="child_failed", message=message, data=data))
+
+
+def batch_ended(step: Open, at: datetime, output: Json) -> Line:
+    result = output.fields()
+    counts = {
+        "items": len(result.get("outputs", ())),
+        "failed_items": len(result.get("errors", ())),
+    }
+    if result.get("failed"):
+        return failed(step, at, Failure.model_validate(result["failed"]), counts)
+    return finished(step, at, counts)
+
+
+def bounds_of(batch: str) -> dict[str, int]:
+    match = BATCH_NAME.fullmatch(batch)
+    return {"lo": int(match["lo"]), "hi": int(match["hi"])} if match else {}
+
+
+def failure_of_run(event: Closed) -> Failure:
+    if event.how == "timed_out":
+        return Failure(code=TIMED_OUT, message="the run took longer than it may")
+    if event.how == "terminated":
+        reason = event.reason or "the run was terminated from outside"
+        return Failure(code="terminated", message=reason)
+    return event.failure or LOST

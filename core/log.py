@@ -1,0 +1,380 @@
+"""The log of a run: a pure function of its history, the same for whoever reads it."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from core.cursor import Cursor, Position
+from core.effects import BATCH, CHILD, DECIDE, GIVEN, PAUSE, RECORD, RESUME
+from core.event import LogEvent
+from core.history import (
+    Answered,
+    Asked,
+    Attempted,
+    Began,
+    CancelAsked,
+    Cancelled,
+    ChildClosed,
+    ChildInitiated,
+    Closed,
+    Completed,
+    Failed,
+    Happened,
+    Marked,
+    Note,
+    Scheduled,
+    Signalled,
+    TimerEnded,
+    TimerSet,
+)
+from core.line import (
+    LOST,
+    TIMED_OUT,
+    Line,
+    Open,
+    Retry,
+    batch_ended,
+    bounds_of,
+    cancelled,
+    child_failed,
+    failed,
+    failure_of_run,
+    finished,
+    started,
+)
+from core.run import Failure
+from core.shown import milliseconds, shown, shown_arguments, shown_failure
+
+Notes = Mapping[str, Mapping[int, Note]]  # by activity id, then attempt
+Entry = tuple[LogEvent, str]  # with the cursor that continues after it
+STEP_PATH = re.compile(r"[a-z_][a-z0-9_]*(\[\d+\])?(#\d+)?(\.[a-z_][a-z0-9_]*(\[\d+\])?(#\d+)?)*")
+
+
+def wants_notes(events: Iterable[Happened]) -> bool:
+    """Whether reading these may need the notes of failed attempts."""
+    return any(
+        isinstance(event, Failed | Cancelled | Closed)
+        or (isinstance(event, Attempted) and event.attempt > 1)
+        for event in events
+    )
+
+
+class Log:
+    """Reads the history of one execution, part by part, and is silent up to a cursor."""
+
+    def __init__(self, after: Cursor | None = None) -> None:
+        self._after = after or Cursor((0, 0, 0))
+        self._position: Position = (0, 0, 0)
+        self._part = 0
+        self._open: dict[int | str, Open] = {}  # by history event; approvals and children by name
+        self._asked: dict[int, dict[str, Any]] = {}
+        self._began: datetime | None = None
+        self._batch: str | None = None
+        self._given_by: str | None = None
+        self._waiting: list[Any] = []
+        self._paused = False
+        self._cancelling = False
+
+    @property
+    def attempting(self) -> bool:
+        """Whether an activity is open, so that retries may be pending."""
+        return any(step.activity is not None for step in self._open.values())
+
+    def read(self, part: int, events: Iterable[Happened], notes: Notes) -> Iterator[Entry]:
+        if part != self._part:
+            self._part = part
+            self._open.clear()
+            self._asked.clear()
+        for event in events:
+            yield from self._numbered(event, notes)
+
+    def pending(self, attempts: Mapping[int, int], notes: Notes) -> Iterator[Entry]:
+        """Retries the history does not show yet: the attempt each open activity is at.
+
+        An attempt without a note is told later, by the activity's end: only then is it certain
+        what every reader will see of it.
+        """
+        for scheduled, attempt in attempts.items():
+            step = self._open.get(scheduled)
+            while step is not None and step.told < attempt:
+                if step.told not in notes.get(step.activity or "", {}):
+                    break
+                step.told += 1
+                yield self._retry(scheduled, step, notes)
+
+    def _numbered(self, event: Happened, notes: Notes) -> Iterator[Entry]:
+        number = 0
+        for line in self._lines(event, notes):
+            place = (self._part, event.id, number)
+            silent = place <= self._after.position
+            if isinstance(line, Retry):
+                step = self._open[line.scheduled]
+                step.told = line.attempt
+                if not silent:
+                    yield self._retry(line.scheduled, step, notes)
+                continue
+            self._position, number = place, number + 1
+            if not silent:
+                yield self._entry("{}.{}.{}".format(*place), event.at, line)
+
+    def _retry(self, scheduled: int, step: Open, notes: Notes) -> Entry:
+        note = notes.get(step.activity or "", {}).get(step.told - 1)
+        why, at = (note.failure, note.at) if note else (LOST, step.at)
+        line = Line("step.retrying", step.step, step.told, shown_failure(why))
+        return self._entry(f"{self._part}.{scheduled}.a{step.told}", at, line)
+
+    def _entry(self, name: str, at: datetime, line: Line) -> Entry:
+        event = LogEvent(
+            id=name,
+            at=at,
+            kind=line.kind,
+            step=line.step,
+            attempt=line.attempt,
+            data=dict(line.data or {}),
+        )
+        told = {
+            key: step.told
+            for key, step in self._open.items()
+            if step.told > 1 and isinstance(key, int)
+        }
+        return event, str(Cursor(self._position, told))
+
+    def _lines(self, event: Happened, notes: Notes) -> Iterator[Line | Retry]:
+        match event:
+            case Scheduled():
+                yield from self._scheduled(event)
+            case Attempted() if event.scheduled in self._open:
+                self._open[event.scheduled].attempt = event.attempt
+            case Completed() | Failed() | Cancelled() if event.scheduled in self._open:
+                yield from self._attempts(event.scheduled, event.at, notes)
+                yield from self._activity_ended(event)
+            case ChildInitiated() | ChildClosed():
+                yield from self._child(event)
+            case TimerSet() | TimerEnded():
+                yield from self._timer(event)
+            case Marked() if event.type == RECORD:
+                yield from self._recorded(event.at, event.result.fields())
+            case Began() | Closed():
+                yield from self._bounds(event, notes)
+            case Signalled() | Asked() | Answered() | CancelAsked():
+                yield from self._told(event)
+            case _:
+                pass
+
+    # Activities
+
+    def _scheduled(self, event: Scheduled) -> Iterator[Line]:
+        request = event.request.fields()
+        if event.type == GIVEN:
+            return
+        if event.type == RECORD:
+            yield from self._recorded(event.at, request)
+        elif event.type == CHILD:
+            path, run = str(request.get("path")), request.get("run")
+            self._begin(event.id, path, "skill", event.at, event.activity)
+            self._open[event.id].run = run
+            yield started(path, "skill", skill=request.get("skill"), run_id=run)
+        else:
+            yield from self._settled(event.at, request.get("settled", ()))
+            self._begin(event.id, event.activity, "compute", event.at, event.activity)
+            tool = request.get("tool", event.type)
+            arguments = shown_arguments(request)
+            yield started(event.activity, "compute", tool=tool, **arguments)
+
+    def _attempts(self, scheduled: int, at: datetime, notes: Notes) -> Iterator[Retry]:
+        """Those not told yet, up to the last; of one that never closed only the notes know."""
+        step = self._open[scheduled]
+        last = step.attempt
+        if last is None:
+            noted = notes.get(step.activity or "", {}).values()
+            last = max((n.attempt + 1 for n in noted if n.will_retry and n.at <= at), default=1)
+        for attempt in range(step.told + 1, last + 1):
+            yield Retry(scheduled, attempt)
+
+    def _activity_ended(self, event: Completed | Failed | Cancelled) -> Iterator[Line]:
+        step = self._open.pop(event.scheduled)
+        match event:
+            case Completed() if step.kind == "skill":
+                # The child run itself comes next.
+                run = step.run
+                self._open[f"child {run}"] = Open(step.step, "skill", step.at, run=run)
+            case Completed():
+                yield finished(step, event.at, shown(event.output))
+            case Failed():
+                failure = event.failure.model_copy(update={"attempts": step.attempt})
+                yield failed(step, event.at, failure)
+            case Cancelled():
+                yield cancelled(step, event.at)
+
+    # Child runs and batches
+
+    def _child(self, event: ChildInitiated | ChildClosed) -> Iterator[Line]:
+        if isinstance(event, ChildClosed):
+            step = self._open.pop(event.initiated, None)
+            if step is not None:
+                yield self._child_closed(step, event)
+            return
+        prepared = self._open.pop(f"child {event.workflow}", None)
+        if prepared is not None:
+            self._open[event.id] = prepared
+            return
+        name = event.workflow.partition("/")[2] or event.workflow
+        kind = "batch" if event.type == BATCH else "skill"
+        self._begin(event.id, name, kind, event.at)
+        if kind == "batch":
+            yield started(name, kind, **bounds_of(name))
+        else:
+            self._open[event.id].run = event.workflow
+            yield started(name, kind, skill=event.type, run_id=event.workflow)
+
+    def _child_closed(self, step: Open, event: ChildClosed) -> Line:
+        if event.how == "cancelled":
+            return cancelled(step, event.at)
+        if event.failure is not None:
+            return child_failed(step, event, event.failure)
+        if step.kind == "batch":
+            return batch_ended(step, event.at, event.output)
+        return finished(step, event.at, shown(event.output))
+
+    # Waiting for time, for people, and what ended without an activity
+
+    def _timer(self, event: TimerSet | TimerEnded) -> Iterator[Line]:
+        if isinstance(event, TimerSet):
+            path = event.summary
+            if path and STEP_PATH.fullmatch(path) and f"approval {path}" not in self._open:
+                self._begin(event.id, path, "wait", event.at)
+                yield started(path, "wait", until=event.until.isoformat())
+            return
+        step = self._open.pop(event.started, None)
+        if step is not None and event.how == "fired":
+            yield finished(step, event.at, {})
+        elif step is not None:
+            yield cancelled(step, event.at)
+
+    def _recorded(self, at: datetime, record: dict[str, Any]) -> Iterator[Line]:
+        yield from self._settled(at, record.get("settled", ()))
+        status, waiting = record.get("status"), record.get("waiting_for", [])
+        for wait in waiting:
+            if wait["kind"] == "approval" and f"approval {wait['step']}" not in self._open:
+                self._begin(f"approval {wait['step']}", wait["step"], "approve", at)
+                message, until = wait.get("message"), wait.get("until")
+                yield started(wait["step"], "approve", message=message, until=until)
+        if status == "waiting" and waiting != self._waiting:
+            yield Line("run.waiting", data={"waiting_for": waiting})
+        elif status == "running" and self._waiting:
+            yield Line("run.running")
+        self._waiting = waiting if status == "waiting" else []
+
+    def _settled(self, at: datetime, settled: Iterable[dict[str, Any]]) -> Iterator[Line]:
+        for told in settled:
+            path, kind = told["path"], told["kind"]
+            step = self._close(path) or Open(path, kind, at)
+            match told["status"]:
+                case "skipped":
+                    yield Line("step.skipped", path, data={"kind": kind})
+                case "failed":
+                    failure = Failure.model_validate(told.get("error") or LOST)
+                    yield failed(step, at, failure, {"kind": kind})
+                case _:
+                    given = {"given": True, "run_id": self._given_by} if told.get("given") else {}
+                    yield Line("step.finished", path, data={"kind": kind, **given})
+
+    # People and operators
+
+    def _told(self, event: Signalled | Asked | Answered | CancelAsked) -> Iterator[Line]:
+        match event:
+            case Signalled() if event.name in (PAUSE, RESUME):
+                if self._paused != (event.name == PAUSE):
+                    self._paused = not self._paused
+                    kind = "run.paused" if self._paused else "run.resumed"
+                    yield Line(kind, data=_only(event.argument.fields(), "actor"))
+            case Asked() if event.name == DECIDE:
+                self._asked[event.id] = event.argument.fields()
+            case Answered() if event.accepted in self._asked and event.failure is None:
+                yield from self._decided(event, self._asked.pop(event.accepted))
+            case CancelAsked() if not self._cancelling:
+                self._cancelling = True
+                yield Line("run.cancel_requested", data=_asked_by(event.reason))
+            case _:
+                pass
+
+    def _decided(self, event: Answered, decision: dict[str, Any]) -> Iterator[Line]:
+        path = event.output.fields().get("step") or decision.get("step")
+        yield Line("approval.decided", path, data=_only(decision, "verdict", "actor", "comment"))
+        if decision.get("verdict") == "approved" and path is not None:
+            step = self._close(path) or Open(path, "approve", event.at)
+            yield finished(step, event.at, shown(event.output))
+
+    # The run itself
+
+    def _bounds(self, event: Began | Closed, notes: Notes) -> Iterator[Line | Retry]:
+        if isinstance(event, Began):
+            self._began = self._began or event.at
+            if not event.continued:
+                yield self._run_began(event)
+            return
+        for key, step in list(self._open.items()):
+            if isinstance(key, int) and step.activity is not None:
+                yield from self._attempts(key, event.at, notes)
+            del self._open[key]
+            yield cancelled(step, event.at)
+        if event.how != "continued":
+            yield self._run_ended(event)
+
+    def _run_began(self, event: Began) -> Line:
+        origin = event.origin.fields()
+        self._given_by = origin.get("given_by")
+        batch = event.workflow.partition("/")[2]
+        if batch:
+            self._batch = batch
+            return started(batch, "batch", **bounds_of(batch))
+        names = ("skill", "version", "trigger", "actor", "parent", "given_by", "mode")
+        return Line("run.started", data={"skill": event.type, **_only(origin, *names)})
+
+    def _run_ended(self, event: Closed) -> Line:
+        if self._batch is not None:
+            return self._batch_closed(Open(self._batch, "batch", self._began or event.at), event)
+        took = {"duration_ms": milliseconds(self._began or event.at, event.at)}
+        if event.how == "completed":
+            return Line("run.succeeded", data={**shown(event.output), **took})
+        if event.how == "cancelled":
+            return Line("run.cancelled", data=took)
+        failure = failure_of_run(event)
+        kind = "run.timed_out" if failure.code == TIMED_OUT else "run.failed"
+        return Line(kind, failure.step, failure.attempts, {**shown_failure(failure), **took})
+
+    def _batch_closed(self, batch: Open, event: Closed) -> Line:
+        if event.how == "completed":
+            return batch_ended(batch, event.at, event.output)
+        if event.how == "cancelled":
+            return cancelled(batch, event.at)
+        return failed(batch, event.at, failure_of_run(event))
+
+    # Steps
+
+    def _begin(
+        self, key: int | str, path: str, kind: str, at: datetime, activity: str | None = None
+    ) -> None:
+        resumed = self._after.told if self._after.position[0] == self._part else {}
+        told = resumed.get(key, 1) if isinstance(key, int) else 1
+        self._open[key] = Open(path, kind, at, activity, told=told)
+
+    def _close(self, path: str) -> Open | None:
+        """The step at this path that waits without an activity, if there is one."""
+        for key, step in self._open.items():
+            if step.step == path and step.activity is None:
+                return self._open.pop(key)
+        return None
+
+
+def _only(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: fields[name] for name in names if fields.get(name) is not None}
+
+
+def _asked_by(reason: str) -> dict[str, Any]:
+    """The gateway writes the actor into the reason as `kind:id`; others write what they like."""
+    kind, _, name = reason.partition(":")
+    if kind in ("user", "key", "system") and name:
+        return {"actor": {"kind": kind, "id": name}}
+    return {"reason": reason} if reason else {}
