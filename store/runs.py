@@ -387,7 +387,7 @@ class Runs:
         )
 
 
-def _require_same(row: Mapping[str, Any], request_hash: bytes | None) -> None:
+def _require_same(row: Record, request_hash: bytes | None) -> None:
     if row["request_hash"] != request_hash:
         raise IdempotencyKeyReused(
             "this Idempotency-Key was used before, with another request", run=row["run_id"]
