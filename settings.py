@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 HERE = Path(__file__).resolve().parent
 KEY_BYTES = 32
+DEFAULT_PORTS = {"http": 80, "https": 443, "postgres": 5432, "postgresql": 5432}
 KEYS_EXPECTED = (
     "expected id:key, or several with commas between them and the newest first, "
     f"each key {KEY_BYTES} bytes in base64"
@@ -117,18 +118,22 @@ class Settings(BaseSettings):
         return self.temporal_api_key.get_secret_value() if self.temporal_api_key else None
 
     @property
-    def own_ports(self) -> frozenset[int]:
+    def own_endpoints(self) -> frozenset[tuple[str, int]]:
         """Where this installation itself listens: tools never call there."""
         urls = (self.database_url.get_secret_value(), self.temporal_ui_url or "")
-        temporal = int(self.temporal_address.rpartition(":")[2])
-        return frozenset({self.port, temporal, *(port for url in urls if (port := _port(url)))})
+        host, _, port = self.temporal_address.rpartition(":")
+        mine = {(self.host, self.port), (host, int(port)), *map(_endpoint, urls)}
+        return frozenset(endpoint for endpoint in mine if endpoint is not None)
 
 
-def _port(url: str) -> int | None:
+def _endpoint(url: str) -> tuple[str, int] | None:
+    """None for a Unix socket, and for a list of hosts that only Postgres understands."""
     try:
-        return urlsplit(url).port
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError:
         return None
+    return (parts.hostname, port) if parts.hostname and port else None
 
 
 def load() -> Settings:

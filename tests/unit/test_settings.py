@@ -83,14 +83,24 @@ def test_allowed_hosts_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.http_allowed_hosts == ("10.0.0.7", "crm.internal:8443")
 
 
-def test_own_ports_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_endpoints_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = given(
         monkeypatch,
         PERDURE_PORT="8001",
-        TEMPORAL_ADDRESS="127.0.0.1:7301",
-        PERDURE_TEMPORAL_UI_URL="http://127.0.0.1:8301/",
+        TEMPORAL_ADDRESS="temporal.example:7301",
+        PERDURE_TEMPORAL_UI_URL="https://ui.example/",
     )
-    assert settings.own_ports == {8001, 7301, 8301, 5499}
+    assert settings.own_endpoints == {
+        ("127.0.0.1", 8001),
+        ("temporal.example", 7301),
+        ("ui.example", 443),
+        ("db.example", 5499),
+    }
+
+
+def test_a_socket_has_no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = given(monkeypatch, DATABASE_URL="postgresql://postgres@/perdure?host=/tmp/x")
+    assert settings.own_endpoints == {("127.0.0.1", 8000), ("127.0.0.1", 7233)}
 
 
 def test_a_printed_setting_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
