@@ -1,0 +1,27 @@
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from core.tool import ToolSpec
+from tools.addresses import Endpoint
+from tools.general import echo
+from tools.http import http_request
+from tools.outbound import Outbound
+from tools.registry import Registry
+
+
+@asynccontextmanager
+async def open_registry(
+    allowed_hosts: frozenset[str] = frozenset(), refused: frozenset[Endpoint] = frozenset()
+) -> AsyncGenerator[Registry, None]:
+    """`allowed_hosts` may be private; `refused` are our own endpoints, never to be reached."""
+    async with Outbound(allowed_hosts, refused) as outbound:
+        yield _registry(outbound)
+
+
+def specs() -> tuple[ToolSpec, ...]:
+    """What a checker or a gateway needs: nothing is opened, nothing can be called."""
+    return _registry(Outbound()).specs()
+
+
+def _registry(outbound: Outbound) -> Registry:
+    return Registry(echo, http_request(outbound))
