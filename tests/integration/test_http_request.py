@@ -240,8 +240,10 @@ async def test_a_name_that_does_not_resolve_fails_for_now() -> None:
 
 async def test_a_silent_server_is_given_up_after_the_timeout(request_tool: Tool) -> None:
     async with Receiver(always(None)) as receiver:
+        began = asyncio.get_running_loop().time()
         with pytest.raises(HttpFailedForNow, match=r"did not answer within 0\.2 s"):
             await call(request_tool, receiver.url(), timeout=0.2)
+        assert 0.1 < asyncio.get_running_loop().time() - began < 2
         await asyncio.wait_for(receiver.hung_up.wait(), 5)
 
 

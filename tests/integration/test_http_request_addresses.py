@@ -129,6 +129,7 @@ async def test_the_next_address_is_tried_when_one_does_not_answer() -> None:
         "0.0.0.0",
         "0",
         "127.0.0.1.",
+        "\uff11\uff12\uff17.0.0.1",
         "127。0。0。1",
         "[::1]",
         "[::]",
@@ -179,11 +180,14 @@ async def test_our_own_port_is_refused_though_its_host_is_allowed() -> None:
 
 
 async def test_an_allowed_port_does_not_open_the_others() -> None:
-    async with Receiver(ok) as open_one, Receiver(ok) as closed:
-        async with Outbound(frozenset({f"127.0.0.1:{open_one.port}"})) as outbound:
-            assert (await call(outbound, open_one.url()))["status"] == 200
-            with pytest.raises(AddressRefused):
-                await call(outbound, closed.url())
+    async with (
+        Receiver(ok) as open_one,
+        Receiver(ok) as closed,
+        Outbound(frozenset({f"127.0.0.1:{open_one.port}"})) as outbound,
+    ):
+        assert (await call(outbound, open_one.url()))["status"] == 200
+        with pytest.raises(AddressRefused):
+            await call(outbound, closed.url())
     assert closed.requests == []
 
 
@@ -195,12 +199,14 @@ def redirecting(status: int, location: str):
 
 
 async def test_a_redirect_inside_is_refused() -> None:
-    async with Receiver(ok) as inside:
-        async with Receiver(redirecting(302, inside.url("/admin"))) as outside:
-            names = Names(api_example=[[PUBLIC]], **{"127_0_0_1": [["127.0.0.1"]]})
-            async with Outbound(resolve=names, network=Internet()) as outbound:
-                with pytest.raises(AddressRefused):
-                    await call(outbound, outside.url("/", "api.example"))
+    names = Names(api_example=[[PUBLIC]], **{"127_0_0_1": [["127.0.0.1"]]})
+    async with (
+        Receiver(ok) as inside,
+        Receiver(redirecting(302, inside.url("/admin"))) as outside,
+        Outbound(resolve=names, network=Internet()) as outbound,
+    ):
+        with pytest.raises(AddressRefused):
+            await call(outbound, outside.url("/", "api.example"))
     assert len(outside.requests) == 1
     assert inside.requests == []
 
@@ -266,13 +272,13 @@ async def test_a_redirect_without_a_place_is_an_answer() -> None:
 
 async def test_secrets_and_credentials_are_dropped_on_the_way_to_another_host() -> None:
     headers = {"X-Api-Key": "s3cr3t", "Authorization": "Basic x", "Cookie": "c=1", "X-Trace": "t"}
-    async with Receiver(ok) as other:
-        async with (
-            Receiver(redirecting(307, other.url("/next", "localhost"))) as receiver,
-            Outbound(frozenset({"127.0.0.1", "localhost"})) as outbound,
-        ):
-            bound = {"/headers/X-Api-Key": ["127.0.0.1", "localhost"]}
-            await call(outbound, receiver.url(), bound, headers=headers)
+    async with (
+        Receiver(ok) as other,
+        Receiver(redirecting(307, other.url("/next", "localhost"))) as receiver,
+        Outbound(frozenset({"127.0.0.1", "localhost"})) as outbound,
+    ):
+        bound = {"/headers/X-Api-Key": ["127.0.0.1", "localhost"]}
+        await call(outbound, receiver.url(), bound, headers=headers)
     assert receiver.requests[0].headers["x-api-key"] == "s3cr3t"
     sent = other.requests[0].headers
     assert {"x-api-key", "authorization", "cookie"}.isdisjoint(sent)
