@@ -62,6 +62,7 @@ def context(mode: Mode = "live", **secrets: str) -> ToolContext:
         "https://example.com:70000/",
         "https://example.com:x/",
         "https://ⓛocalhost/",
+        "https://\uff11\uff12\uff17.0.0.1/",
         "https://" + "a" * 300 + "/",
         "https://example.com/" + "a" * 8200,
     ],
