@@ -89,19 +89,17 @@ class Log:
         for event in events:
             yield from self._numbered(event, notes)
 
-    def pending(self, attempts: Mapping[int, int], notes: Notes) -> Iterator[Entry]:
-        """Retries the history does not show yet: the attempt each open activity is at.
+    def pending(self, attempts: Mapping[str, int], notes: Notes) -> Iterator[Entry]:
+        """Retries the history does not show yet; `attempts` says where each open activity is.
 
         An attempt without a note is told later, by the activity's end: only then is it certain
         what every reader will see of it.
         """
-        for scheduled, attempt in attempts.items():
-            step = self._open.get(scheduled)
-            while step is not None and step.told < attempt:
-                if step.told not in notes.get(step.activity or "", {}):
-                    break
+        for key, step in self._open.items():
+            noted = notes.get(step.activity or "", {})
+            while step.told < attempts.get(step.activity or "", 1) and step.told in noted:
                 step.told += 1
-                yield self._retry(scheduled, step, notes)
+                yield self._retry(key, step, notes)
 
     def _numbered(self, event: Happened, notes: Notes) -> Iterator[Entry]:
         number = 0
@@ -118,7 +116,7 @@ class Log:
             if not silent:
                 yield self._entry("{}.{}.{}".format(*place), event.at, line)
 
-    def _retry(self, scheduled: int, step: Open, notes: Notes) -> Entry:
+    def _retry(self, scheduled: int | str, step: Open, notes: Notes) -> Entry:
         note = notes.get(step.activity or "", {}).get(step.told - 1)
         why, at = (note.failure, note.at) if note else (LOST, step.at)
         line = Line("step.retrying", step.step, step.told, shown_failure(why))

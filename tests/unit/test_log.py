@@ -141,9 +141,9 @@ def test_pending_retries_are_told_once() -> None:
     list(log.read(0, h.events, known))
 
     assert log.attempting
-    told = list(log.pending({step: 2}, known))
+    told = list(log.pending({"fetch": 2}, known))
     assert [(event.id, cursor) for event, cursor in told] == [("0.1.a2", "0-1-0~1=2")]
-    assert list(log.pending({step: 3}, known)) == [], "attempt 2 has left no note yet"
+    assert list(log.pending({"fetch": 3}, known)) == [], "attempt 2 has left no note yet"
     h.done(step, attempt=2)
     rest = list(log.read(0, h.events[1:], known))
     assert [(event.id, cursor) for event, cursor in rest] == [("0.3.0", "0-3-0")]

@@ -30,6 +30,10 @@ class World:
     def history(self) -> History:
         return self.parts[-1]
 
+    def described(self) -> dict[str, int]:
+        offset = len(self.parts) * 1_000
+        return {self.names[offset + number]: attempt for number, attempt in self.attempts.items()}
+
     def move(self) -> None:
         moves = [self.start, self.start, self.fail, self.fail, self.finish, self.finish]
         self.chance.choice([*moves, self.other, self.cancel, self.go_on])()
@@ -125,7 +129,7 @@ class Follower:
                 break
             self.seen = (part + 1, 0)
         if self.chance.random() < 0.5:
-            for entry in self.log.pending(self.world.attempts, self.world.notes):
+            for entry in self.log.pending(self.world.described(), self.world.notes):
                 self.heard.append(entry[0])
                 self.cursor = entry[1]
         if self.chance.random() < 0.1:

@@ -35,7 +35,7 @@ def test_steps_stand_where_their_last_event_put_them() -> None:
     assert fetched.error.code == "tool_failed"
 
     known = notes(note("slow", 1, 5))
-    retrying = [event for event, _ in log.pending({5: 2}, known)]
+    retrying = [event for event, _ in log.pending({"slow": 2}, known)]
     assert [(view.status, view.attempts) for view in steps_of(events + retrying)][3] == (
         "retrying",
         2,
