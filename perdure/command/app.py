@@ -1,0 +1,8 @@
+"""The whole tree of commands."""
+
+from __future__ import annotations
+
+from perdure.command import doctor, keys, processes, run, runs, secrets, skills, workspaces
+from perdure.command.root import root
+
+__all__ = ["doctor", "keys", "processes", "root", "run", "runs", "secrets", "skills", "workspaces"]

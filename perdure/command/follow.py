@@ -1,0 +1,106 @@
+"""A run from its start to its end, as `run` and `runs retry` show it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from perdure.command.exits import OF_STATUS, ExitCode
+from perdure.command.output import Piece, Styled, status_piece
+from perdure.command.plain import as_json, plain
+from perdure.command.progress import in_words, wait_sentence
+from perdure.command.watch import watching
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from perdure.client import Client
+    from perdure.command.output import Output
+    from perdure.run import Run, Started
+
+
+async def follow(
+    client: Client, output: Output, started: Started, title: str, patience: timedelta | None
+) -> ExitCode:
+    """Whoever leaves early leaves the run going on."""
+    run_id = started.run_id
+    output.note(Styled("run ", "dim"), run_id)
+    try:
+        async with asyncio.timeout(patience.total_seconds() if patience is not None else None):
+            with watching(output, title) as watcher:
+                async with aclosing(client.runs.follow(run_id)) as events:
+                    async for event in events:
+                        watcher.see(event)
+                run = await client.runs.settled(run_id)
+    except TimeoutError:
+        await _leave(client, output, run_id)
+        return ExitCode.TIMED_OUT
+    except asyncio.CancelledError:
+        output.note()
+        _tell_how_to_follow(output, run_id)
+        raise
+    report(output, run)
+    return OF_STATUS.get(run.status, ExitCode.FAILED)
+
+
+def detached(output: Output, started: Started) -> None:
+    if output.form == "json":
+        output.document(started.document())
+        return
+    output.say(started.run_id)
+    _tell_how_to_follow(output, started.run_id)
+
+
+def report(output: Output, run: Run) -> None:
+    if output.form == "json":
+        output.document(run.document())
+        return
+    tell_end(output, run)
+    if run.status == "succeeded":
+        sys.stdout.write(in_full(run.output) + "\n")
+
+
+def tell_end(output: Output, run: Run) -> None:
+    sentence: list[Piece] = [Styled(run.skill or "the run", "bold"), " ", status_piece(run.status)]
+    if run.duration_ms is not None:
+        from datetime import timedelta
+
+        sentence.append(f" after {in_words(timedelta(milliseconds=run.duration_ms))}")
+    output.note(*sentence)
+    if run.error:
+        place = f"{run.error.step}: " if run.error.step else ""
+        tries = f", {run.error.attempts} attempts" if (run.error.attempts or 1) > 1 else ""
+        output.note(f"  {place}{run.error.message} ({run.error.code}{tries})")
+    if link := temporal_link(run):
+        output.note(Styled("  ", ""), link)
+    if run.status in ("failed", "timed_out", "cancelled"):
+        output.note("  go on where it went wrong: ", f"perdure runs retry {run.run_id}")
+
+
+def temporal_link(run: Run) -> str | None:
+    link = run.links.get("temporal_ui", "")
+    return link if link.startswith(("http://", "https://")) else None
+
+
+def in_full(value: Any) -> str:
+    """Text as text, the rest as JSON."""
+    return plain(value) if isinstance(value, str) else as_json(value, indent=2)
+
+
+async def _leave(client: Client, output: Output, run_id: str) -> None:
+    """Not ended in time: says where it stands."""
+    run = await client.runs.get(run_id)
+    if output.form == "json":
+        output.document(run.document())
+        return
+    output.note(f"it is still {run.status}, and goes on without us")
+    for wait in run.waiting_for:
+        output.note(f"  waiting for {wait_sentence(wait.document())}")
+    _tell_how_to_follow(output, run_id)
+
+
+def _tell_how_to_follow(output: Output, run_id: str) -> None:
+    output.note("  follow it:  ", f"perdure runs logs --follow {run_id}")
+    output.note("  cancel it:  ", f"perdure runs cancel {run_id}")

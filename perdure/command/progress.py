@@ -1,0 +1,193 @@
+"""What the events of a log amount to, for somebody who watches."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from perdure.command.output import Piece, Styled
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from perdure.run import LogEvent
+
+# `signals[731]`, a batch of items `signals[0..199]`, and what is inside an item: `signals[3].ask`.
+PLACE = re.compile(r"(?P<list>[^\[]+)\[(?P<lo>\d+)(?:\.\.(?P<hi>\d+))?\](?P<inside>.*)")
+BETWEEN_COUNTS = timedelta(seconds=5)
+STATE_OF = {
+    "step.started": "running",
+    "step.retrying": "retrying",
+    "step.finished": "succeeded",
+    "step.failed": "failed",
+    "step.skipped": "skipped",
+    "step.cancelled": "cancelled",
+}
+SIGN: dict[str, Styled] = {
+    "running": Styled("▸", "cyan"),
+    "retrying": Styled("↻", "yellow"),
+    "succeeded": Styled("✓", "green"),
+    "failed": Styled("✗", "red"),
+    "skipped": Styled("–", "dim"),
+    "cancelled": Styled("■", "yellow"),
+}
+STATUS_OF = {
+    "run.started": "running",
+    "run.resumed": "running",
+    "run.running": "running",
+    "run.paused": "paused",
+    "run.waiting": "waiting",
+    "run.cancel_requested": "cancelling",
+}
+
+
+@dataclass
+class StepProgress:
+    name: str
+    state: str = "running"
+    began: datetime | None = None
+    ended: datetime | None = None
+    attempt: int = 1
+    note: str = ""
+    given: bool = False
+    done: int = 0
+    known: int = 0
+    counted_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in ("running", "retrying")
+
+    def lasted(self, now: datetime | None = None) -> timedelta | None:
+        """None for what took no time worth saying, such as a step that only sets values."""
+        end = self.ended or now
+        return end - self.began if self.began and end and end > self.began else None
+
+
+@dataclass
+class Progress:
+    """Folds events; `see` answers with the lines for where nothing on a screen can move."""
+
+    status: str = "queued"
+    waiting: list[str] = field(default_factory=list[str])
+    steps: dict[str, StepProgress] = field(default_factory=dict[str, StepProgress])
+
+    def see(self, event: LogEvent) -> list[list[Piece]]:
+        if event.step is not None and event.kind in STATE_OF:
+            return self._see_step(event, event.step)
+        return self._see_run(event)
+
+    def _see_run(self, event: LogEvent) -> list[list[Piece]]:
+        if event.kind == "approval.decided":
+            return [[_decision(event)]]
+        if event.kind not in STATUS_OF:
+            return []
+        self.status = STATUS_OF[event.kind]
+        self.waiting = waits_of(event.data)
+        if self.status == "waiting":
+            return [[Styled("… ", "yellow"), f"waiting for {wait}"] for wait in self.waiting]
+        if event.kind in ("run.started", "run.running"):
+            return []
+        return [[Styled("‖ ", "yellow"), f"{self.status}{_by(event.data)}"]]
+
+    def _see_step(self, event: LogEvent, path: str) -> list[list[Piece]]:
+        place = PLACE.fullmatch(path)
+        if place:
+            return self._see_item(event, path, place)
+        step = self._step(path, event)
+        before = step.state, step.began
+        step.state = STATE_OF[event.kind]
+        step.attempt = event.attempt or step.attempt
+        step.given = bool(event.data.get("given"))
+        step.note = _note(event)
+        if not step.is_open:
+            step.ended = event.at
+        elif event.kind == "step.started" and before != ("running", event.at):
+            step.began = event.at
+        return [step_pieces(step)]
+
+    def _see_item(self, event: LogEvent, path: str, place: re.Match[str]) -> list[list[Piece]]:
+        step = self._step(place["list"], event)
+        whole = not place["inside"]
+        if event.kind in ("step.failed", "step.retrying"):
+            step.note = f"{path}: {_note(event)}"
+            sign = SIGN[STATE_OF[event.kind]]
+            lines: list[list[Piece]] = [[sign, f" {step.note}"]]
+        else:
+            lines = []
+        first, last = int(place["lo"]), int(place["hi"] or place["lo"])
+        step.known = max(step.known, last + 1)
+        if not whole or event.kind in ("step.started", "step.retrying"):
+            return lines
+        step.done += last - first + 1
+        if event.at and step.counted_at and event.at - step.counted_at >= BETWEEN_COUNTS:
+            step.counted_at = event.at
+            lines.append(step_pieces(step))
+        return lines
+
+    def _step(self, name: str, event: LogEvent) -> StepProgress:
+        if name not in self.steps:
+            self.steps[name] = StepProgress(name, began=event.at, counted_at=event.at)
+        return self.steps[name]
+
+
+def step_pieces(step: StepProgress, now: datetime | None = None) -> list[Piece]:
+    pieces: list[Piece] = [SIGN[step.state], f" {step.name}"]
+    if step.known:
+        of = f" of {step.known} begun" if step.is_open else ""
+        pieces.append(f"  {step.done} done{of}")
+    if step.given:
+        pieces.append(Styled("  kept from the run before", "dim"))
+    elif lasted := step.lasted(now):
+        pieces.append(Styled(f"  {in_words(lasted)}", "dim"))
+    if step.note:
+        pieces.append(f"  {step.note}")
+    return pieces
+
+
+def in_words(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def waits_of(data: dict[str, Any]) -> list[str]:
+    found = data.get("waiting_for")
+    waits = found if isinstance(found, list) else []
+    return [wait_sentence(wait) for wait in waits if isinstance(wait, dict)]
+
+
+def wait_sentence(wait: dict[str, Any]) -> str:
+    sentence = f"{wait.get('kind', 'something')} at {wait.get('step', 'a step')}"
+    if wait.get("until"):
+        sentence += f" until {wait['until']}"
+    return f"{sentence}: {wait['message']}" if wait.get("message") else sentence
+
+
+def _note(event: LogEvent) -> str:
+    if event.kind not in ("step.failed", "step.retrying"):
+        return ""
+    code = event.data.get("code")
+    said = str(event.data.get("message") or code or "failed")
+    if event.kind == "step.retrying":
+        return f"attempt {(event.attempt or 2) - 1} failed, trying again: {said}"
+    return f"{said} ({code})" if code and code != said else said
+
+
+def _decision(event: LogEvent) -> str:
+    verdict = event.data.get("verdict") or "decided"
+    comment = event.data.get("comment")
+    sentence = f"{event.step or 'approval'} {verdict}{_by(event.data)}"
+    return f"{sentence}: {comment}" if comment else sentence
+
+
+def _by(data: dict[str, Any]) -> str:
+    actor = data.get("actor")
+    return f" by {actor.get('kind')} {actor.get('id')}" if isinstance(actor, dict) else ""
