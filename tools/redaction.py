@@ -9,7 +9,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HIDDEN = "[secret]"
+HIDDEN = "***"
 SHORTEST = 4  # what is shorter would be found everywhere
 SHORTEST_WORD = 8
 

@@ -145,7 +145,7 @@ async def test_an_echoed_secret_is_hidden_in_a_failure_even_across_the_cut(
     assert receiver.requests[0].headers["authorization"] == f"Bearer {SECRET}"
     told = caught.value.data["body"]
     assert "sk-" not in told
-    assert told[at : at + 1] == "["
+    assert told[at : at + 1] == "*"
 
 
 async def test_an_echoed_secret_is_hidden_in_a_success(request_tool: Tool) -> None:
@@ -158,7 +158,7 @@ async def test_an_echoed_secret_is_hidden_in_a_success(request_tool: Tool) -> No
             WITH_SECRET,
             headers={"Authorization": f"Bearer {SECRET}"},
         )
-    assert told["body"] == {"you sent": {"authorization": "[secret]"}}
+    assert told["body"] == {"you sent": {"authorization": "***"}}
     assert SECRET not in json.dumps(told)
 
 
@@ -307,12 +307,3 @@ async def test_no_proxy_of_the_environment_is_used(
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with Receiver(always(reply(200, b"direct"))) as receiver:
         assert (await call(request_tool, receiver.url()))["body"] == "direct"
-
-
-async def test_a_dry_run_reads_but_does_not_write(request_tool: Tool) -> None:
-    dry = ToolContext(CONTEXT.run.model_copy(update={"mode": "dry"}), "k")
-    async with Receiver(always(reply(200, b"read"))) as receiver:
-        assert (await call(request_tool, receiver.url(), dry))["body"] == "read"
-        told = await call(request_tool, receiver.url(), dry, method="DELETE")
-    assert told["dry_run"] is True
-    assert [sent.method for sent in receiver.requests] == ["GET"]

@@ -8,14 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from core.errors import InvalidArguments, SecretNotAllowed
-from core.tool import Actor, Mode, RunContext, ToolContext
+from core.tool import Actor, RunContext, ToolContext
 from tools.http import Hop, HttpRequest, http_request
 from tools.outbound import Outbound
 
 REQUEST = http_request(Outbound())  # not opened: whatever is sent is a RuntimeError
 
 
-def context(mode: Mode = "live", **secrets: str) -> ToolContext:
+def context(**secrets: str) -> ToolContext:
     return ToolContext(
         run=RunContext(
             workspace="acme",
@@ -23,7 +23,6 @@ def context(mode: Mode = "live", **secrets: str) -> ToolContext:
             lineage="r",
             path="a",
             actor=Actor(kind="system", id="test"),
-            mode=mode,
         ),
         effect_key="r:a#1:0",
         secrets={
@@ -100,7 +99,7 @@ def test_a_header_that_would_break_the_message_is_refused(headers: dict[str, str
 
 
 def test_white_space_around_a_header_is_dropped() -> None:
-    request = HttpRequest(url="https://example.com", headers={"X-A": "  a b "})
+    request = HttpRequest(url="https://example.com", headers={"X-A": "  a b \r\n"})
     assert request.headers == {"X-A": "a b"}
 
 
@@ -169,31 +168,6 @@ async def test_a_secret_stands_in_a_header_only(pointer: str) -> None:
     told = ToolContext(context().run, "k", {pointer: frozenset({"api.example.com"})})
     with pytest.raises(SecretNotAllowed, match="header only"):
         await REQUEST.call(request, told)
-
-
-async def test_a_dry_write_is_told_but_not_sent_and_hides_its_secret() -> None:
-    request = HttpRequest(
-        method="POST",
-        url="https://api.example.com/deals",
-        headers={"Authorization": "Bearer s3cr3t-value", "X-Trace": "7"},
-        json={"id": 1},
-    )
-    told = await REQUEST.call(request, context("dry", Authorization="api.example.com"))
-    assert told == {
-        "dry_run": True,
-        "request": {
-            "method": "POST",
-            "url": "https://api.example.com/deals",
-            "headers": {"Authorization": "[secret]", "X-Trace": "7"},
-            "json": {"id": 1},
-        },
-    }
-
-
-async def test_a_dry_write_keeps_secrets_from_other_hosts_too() -> None:
-    request = HttpRequest(method="POST", url="https://evil.com", headers={"X-Key": "s"})
-    with pytest.raises(SecretNotAllowed):
-        await REQUEST.call(request, context("dry", X_Key="api.example.com"))
 
 
 async def test_json_that_cannot_be_said_is_refused() -> None:
