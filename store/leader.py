@@ -34,9 +34,10 @@ class Leadership:
 
     async def resign(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            # The lock ends with its session; given back to the pool it would live on there.
-            connection.terminate()
+        with suppress(Unavailable), named_failures():
+            if connection is not None:
+                # The lock ends with its session; given back to the pool it would live on there.
+                connection.terminate()
         with suppress(Unavailable):
             await self._lease.aclose()
 

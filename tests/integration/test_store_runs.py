@@ -140,6 +140,15 @@ class TestQueue:
         with pytest.raises(Invalid):
             await runs.queue(new_run(label="a\x00b"))
 
+    async def test_a_request_finds_the_run_it_began(self, runs: Runs) -> None:
+        await runs.queue(new_run(**SAME_KEY))
+        await runs.queue(new_run("r2"))
+        assert await runs.find_keyed("acme", b"key", b"body") == await runs.find("r1", "acme")
+        assert await runs.find_keyed("acme", b"other", b"body") is None
+        assert await runs.find_keyed("globex", b"key", b"body") is None
+        with pytest.raises(IdempotencyKeyReused):
+            await runs.find_keyed("acme", b"key", b"other")
+
 
 class TestRecord:
     async def test_start_and_end_are_noted_when_they_were(self, runs: Runs) -> None:

@@ -1,0 +1,138 @@
+"""Lists and lookups stay quick when there is much: none of them reads a whole table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from store import attempts, keys, runs, secrets, skills, workspaces
+from store.pool import Pool, open_pool
+
+MUCH = """
+    INSERT INTO workspaces (id, name) SELECT 'w' || n, 'W' FROM generate_series(0, 2999) n;
+    INSERT INTO keys (id, workspace_id, name, scopes, hash)
+        SELECT 'k' || n, 'w' || n % 1000, 'K', '{read}', '' FROM generate_series(0, 2999) n;
+    INSERT INTO secrets (workspace_id, name, value, allowed_hosts)
+        SELECT 'w' || n % 1000, 's' || n, '', '{}' FROM generate_series(0, 2999) n;
+    INSERT INTO skill_versions (workspace_id, name, hash, skill)
+        SELECT 'w' || n % 1000, 's' || n, 'h' || n, '{}' FROM generate_series(0, 2999) n;
+    INSERT INTO skills (workspace_id, name, hash)
+        SELECT workspace_id, name, hash FROM skill_versions;
+    INSERT INTO skill_files (workspace_id, hash, path, content)
+        SELECT workspace_id, hash, 'SKILL.md', '' FROM skill_versions;
+    INSERT INTO attempts (run_id, path, attempt, workspace_id, code, failure, will_retry, at)
+        SELECT 'r' || n % 1000, 'p' || n, 1, 'w1', 'c', '', true, now()
+        FROM generate_series(0, 2999) n;
+    INSERT INTO run_logs (run_id, workspace_id, events)
+        SELECT 'r' || n, 'w1', '' FROM generate_series(0, 2999) n;
+    INSERT INTO runs (
+        run_id, workspace_id, skill, version, status, trigger, actor_kind, actor_id, lineage,
+        idempotency_hash, created_at, completed_at, archived_at
+    )
+        SELECT 'r' || n, 'w' || n % 3, 's' || n % 20, 'v',
+            CASE n % 50 WHEN 0 THEN 'running' WHEN 1 THEN 'failed' ELSE 'succeeded' END,
+            'manual', 'key', 'k', 'r' || n, CASE n % 2 WHEN 0 THEN sha256(n::text::bytea) END,
+            now() - n * interval '1 minute',
+            CASE WHEN n % 50 > 0 THEN now() END, CASE WHEN n % 50 > 1 THEN now() END
+        FROM generate_series(0, 19999) n;
+    ANALYZE
+"""
+NOW = datetime.now(UTC)
+NEW_RUN = ("r1", "w1", "s", "v", "manual", "key", "k", *[None] * 4, "r1", None, b"", b"", b"", NOW)
+
+
+def page(
+    *,
+    skill: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+    after: tuple[Any, Any] = (None, None),
+) -> tuple[str, tuple[Any, ...]]:
+    return runs.PAGE, ("w1", skill, status, None, None, since, None, *after, 51)
+
+
+QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "newest runs": page(),
+    "runs of a skill": page(skill="s1"),
+    "runs of a skill that never ran": page(skill="nothing"),
+    "runs in a frequent status": page(status="succeeded"),
+    "runs in a rare status": page(status="failed"),
+    "runs since": page(since=NOW - timedelta(days=9)),
+    "a later page of runs": page(after=(NOW - timedelta(days=9), "r1")),
+    "a later page of a skill's runs": page(skill="s1", after=(NOW - timedelta(days=9), "r1")),
+    "queueing a run": (runs.QUEUE, NEW_RUN),
+    "settling a run": (runs.SETTLE, ("r1", "failed", NOW, None, None, None)),
+    "a run": (runs.FIND, ("r1", "w1")),
+    "a run for an admin": (runs.FIND, ("r1", None)),
+    "the run of a key": (runs.KEYED, ("w1", b"")),
+    "the workspace of a run": (runs.WORKSPACE, ("r1",)),
+    "open runs": (runs.OPEN, (NOW, None, None, 100)),
+    "more open runs": (runs.OPEN, (NOW, NOW - timedelta(days=9), "r1", 100)),
+    "runs without a log": (runs.UNARCHIVED, (100,)),
+    "archiving a log": (runs.ARCHIVE, ("r1", "w1", b"")),
+    "an archived log": (runs.ARCHIVED, ("r1", "w1")),
+    "last runs of each skill": (runs.LAST, ("w1",)),
+    "attempts": (attempts.LIST, ("r1",)),
+    "a key": (keys.FIND, ("k1",)),
+    "keys": (keys.LIST, ("w1",)),
+    "a secret": (secrets.OPEN, ("w1", "s1")),
+    "secrets": (secrets.LIST, ("w1",)),
+    "a skill": (skills.FIND, ("w1", "s1")),
+    "a version": (skills.FIND_VERSION, ("w1", "s1", "h1")),
+    "skills": (skills.LIST, ("w1",)),
+    "files": (skills.FILES, ("w1", "h1")),
+    "a workspace": (workspaces.GET, ("w1",)),
+    "workspaces": (workspaces.PAGE, ("w1", 51)),
+}
+SORTED_BY_THE_INDEX = {name for name in QUERIES if "runs" in name} | {"workspaces"}
+
+
+@pytest.fixture
+async def much(pool: Pool) -> Pool:
+    await pool.execute(MUCH)
+    return pool
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
+
+
+async def plan_of(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[str]:
+    explained = json.loads(await pool.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *arguments))
+    return [node["Node Type"] for node in nodes(explained[0]["Plan"])]
+
+
+async def test_no_list_and_no_lookup_reads_a_whole_table(much: Pool) -> None:
+    plans = {name: await plan_of(much, *query) for name, query in QUERIES.items()}
+    assert {name: plan for name, plan in plans.items() if "Seq Scan" in plan} == {}
+    assert [name for name, plan in plans.items() if not any("Index" in node for node in plan)] == []
+    # A page that is sorted first reads everything before it shows a line.
+    assert {n: plans[n] for n in SORTED_BY_THE_INDEX if "Sort" in plans[n]} == {}
+
+
+async def test_a_filtered_list_has_a_plan_of_its_own(much: Pool, database: str) -> None:
+    """A statement used often gets a general plan, which cannot know which filters are there."""
+    query, arguments = page(skill="nothing")
+    async with await open_pool(database, max_size=1) as pool:
+        await pool.execute("SET plan_cache_mode = force_generic_plan")
+        before = await rows_read(pool)
+        assert await pool.fetch(query, *arguments) == []
+        between = await rows_read(pool)
+        assert await pool.fetch_filtered(query, *arguments) == []
+        assert await rows_read(pool) == between
+        assert between - before > 1000
+
+
+async def rows_read(pool: Pool) -> int:
+    """By every backend, which tell of it only when they are asked to."""
+    async with pool.acquire() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        return await connection.fetchval(
+            "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables WHERE relname = 'runs'"
+        )
