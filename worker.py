@@ -13,12 +13,14 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from temporalio import workflow
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.beating import Beating
@@ -31,6 +33,7 @@ from services.children import PinnedChildren
 from services.history import Histories as RunHistories
 from services.library import Library
 from services.temporal import connect
+from services.versions import Versions
 from settings import BadSettings, Settings, load
 from store.attempts import Attempts
 from store.pool import open_pool
@@ -68,8 +71,11 @@ def make_worker(
     records = RecordActivities(parts.runs)
     others = RunActivities(parts.histories, parts.children)
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    # Named here, or else the library reads all loaded code for a second to name it.
+    build = WorkerDeploymentVersion(deployment_name="perdure", build_id=version("perdure"))
     return Worker(
         client,
+        deployment_config=WorkerDeploymentConfig(version=build, use_worker_versioning=False),
         task_queue=task_queue,
         workflows=[FlowRun, BatchRun, *python_skills],
         activities=[compute.call, records.record, others.given, others.child],
@@ -106,7 +112,7 @@ async def open_parts(settings: Settings, client: Client) -> AsyncGenerator[Parts
     library = Library.load(settings.skills, specs())
     async with (
         await open_pool(settings.database_url.get_secret_value()) as pool,
-        open_registry(allowed, settings.own_ports) as tools,
+        open_registry(allowed, settings.own_endpoints) as tools,
     ):
         runs = Runs(pool, keyring)
         attempts = Attempts(pool, keyring)
@@ -116,7 +122,7 @@ async def open_parts(settings: Settings, client: Client) -> AsyncGenerator[Parts
             attempts=attempts,
             runs=runs,
             histories=RunHistories(client, attempts, runs),
-            children=PinnedChildren(runs, Skills(pool), library),
+            children=PinnedChildren(runs, Versions(Skills(pool), library)),
         )
 
 

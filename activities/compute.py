@@ -33,7 +33,7 @@ class Tools(Protocol):
 
 
 class AttemptNotes(Protocol):
-    async def note(  # noqa: PLR0913
+    async def note(
         self,
         run_id: str,
         workspace: str,

@@ -19,9 +19,7 @@ def failure_of(error: PerdureError, step: str | None, attempt: int) -> Failure:
     return Failure(code=error.code, message=message, step=step, attempts=attempt, data=data)
 
 
-def as_application_error(
-    error: PerdureError, failure: Failure, *, final: bool
-) -> ApplicationError:
+def as_application_error(error: PerdureError, failure: Failure, *, final: bool) -> ApplicationError:
     """The one place where our errors become Temporal's; the failure travels as the detail."""
     return ApplicationError(
         failure.message,

@@ -9,6 +9,7 @@ from core.flow import ComputeStep, SetStep, SkillStep, Step, WaitStep, every_ste
 from core.run import Failure
 from core.template import Template, compile_template
 
+OF_AN_ITEM = ("item", "index")
 FAILED, SKIPPED, SUCCEEDED = "failed", "skipped", "succeeded"
 
 
@@ -48,7 +49,7 @@ class Frame:
 
     def item(self, step: Step, item: Any, index: int, halt: Halt) -> "Frame":
         """Writes of an item stay in the item; what it returns is its output."""
-        names = {**self.names, "item": item, "index": index}
+        names: dict[str, Any] = {**self.names, "item": item, "index": index}
         for layer in ("steps", "status", "vars", "errors"):
             names[layer] = dict(names[layer])
         return Frame(names, f"{self.prefix}{step.id}[{index}].", halt)
@@ -68,7 +69,7 @@ def error_value(failure: Failure) -> dict[str, Any]:
 def about_items(step: Step) -> bool:
     """Whether `when` asks about the item; otherwise it is asked once, before `for_each`."""
     return step.when is not None and any(
-        reference.path[0] in ("item", "index") for reference in compile_expression(step.when).references
+        reference.path[0] in OF_AN_ITEM for reference in condition(step.when).references
     )
 
 
@@ -109,7 +110,7 @@ def needed(step: Step, names: Mapping[str, Any]) -> dict[str, Any]:
     part: dict[str, Any] = {}
     for reference in references_of(step):
         root, *rest = reference.path
-        if root not in names or root in ("item", "index"):
+        if root not in names or root in OF_AN_ITEM:
             continue
         if root not in ("steps", "status", "errors", "vars", "inputs") or not rest:
             part[root] = names[root]

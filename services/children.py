@@ -1,19 +1,12 @@
 from datetime import UTC, datetime
-from typing import Protocol
 
 from core.effects import ChildReady, ChildRequest
 from core.errors import NotFound
 from core.inputs import settle
 from core.run import RunOrigin
-from core.skill import SkillVersion
 from core.tool import Actor
+from services.versions import Versions
 from store.runs import NewRun, Runs
-
-
-class Versions(Protocol):
-    async def pinned(self, workspace: str, name: str, version: str) -> SkillVersion | None:
-        """As it was, also when it was removed since."""
-        ...
 
 
 class PinnedChildren:

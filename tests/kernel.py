@@ -1,4 +1,4 @@
-"""A worker as `worker.py` makes it, on real Temporal and Postgres, with tools that tests can watch."""
+"""A worker as `worker.py` makes it, on real servers, with tools that tests can watch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from store.pool import Pool
 from store.runs import NewRun, Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
-
 from tools.general import echo
 from tools.registry import Registry, tool
 from worker import Parts, make_worker

@@ -113,11 +113,12 @@ class TemporalEffects:
             retry_policy=policies.tries(call.retry),
         )
 
-    def _as_failed(self, error: ActivityError | ChildWorkflowError, path: str) -> Exception:
-        """The run's own cancellation passes through; anything else is the step's failure."""
+    def _as_failed(self, error: ActivityError | ChildWorkflowError, path: str) -> BaseException:
+        """A cancellation from above passes through; anything else is the step's failure."""
         failure = failure_of(error, path)
-        if failure.code == "cancelled" and workflow.cancellation_reason() is not None:
-            return asyncio.CancelledError()  # pyright: ignore[reportReturnType]
+        task = asyncio.current_task()
+        if failure.code == "cancelled" and task is not None and task.cancelling():
+            return asyncio.CancelledError()
         return StepFailed(failure, told=True)
 
     # Another skill

@@ -70,7 +70,7 @@ class BatchRun:
     """A stretch of the items of a large `for_each`, with a history of its own."""
 
     @workflow.init
-    def __init__(self, batch: BatchInput) -> None:
+    def __init__(self, batch: BatchInput) -> None:  # noqa: ARG002 - as run() takes it
         self._halt = Halt()
 
     @workflow.run

@@ -28,7 +28,8 @@ OURS = (RECORD, GIVEN)  # bookkeeping: neither paused nor counted as work
 
 class RunInterceptor(Interceptor):
     def workflow_interceptor_class(
-        self, input: WorkflowInterceptorClassInput
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: ARG002 - the library's signature
     ) -> type[WorkflowInboundInterceptor]:
         return RunInbound
 

@@ -1,0 +1,227 @@
+"""The log of real runs: live, afterwards, in pages, and from the archive."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+
+from core.effects import DECIDE, PAUSE, RESUME
+from core.errors import HistoryGone, NotFound, RunNotEnded
+from core.event import LogEvent
+from core.run import Run
+from tests.kernel import Kernel
+from tests.workflow.flows import QUICK, flow, watched
+
+BY = {"actor": {"kind": "user", "id": "tester"}}
+
+
+async def followed(kernel: Kernel, handle: WorkflowHandle[Any, Any]) -> list[LogEvent]:
+    return [event async for event, _ in kernel.histories.follow(handle.id)]
+
+
+async def closed(kernel: Kernel, handle: WorkflowHandle[Any, Any]) -> Run:
+    try:
+        await handle.result()
+    except WorkflowFailureError:
+        pass
+    return await kernel.ended(handle)
+
+
+def told(events: list[LogEvent]) -> list[str]:
+    return [f"{event.kind} {event.step}" if event.step else event.kind for event in events]
+
+
+async def test_the_log_of_a_run_tells_what_happened(kernel: Kernel) -> None:
+    body = flow(
+        {"kind": "set", "id": "limit", "values": {"n": 2}},
+        watched("fetch", {"deals": [1, 2]}, fail="now", times=1, retry=QUICK),
+        watched("never", when="false"),
+        watched("each", "${item}", for_each="${steps.fetch.deals}"),
+        {"kind": "wait", "id": "nap", "length": "50ms"},
+        output="${steps.each}",
+        has_output=True,
+    )
+    async with kernel.worker():
+        handle = await kernel.start(body)
+        live = asyncio.create_task(followed(kernel, handle))
+        run = await closed(kernel, handle)
+        events = await live
+    log = await kernel.histories.log(run)
+
+    assert told(log) == [
+        "run.started",
+        "step.finished limit",
+        "step.started fetch",
+        "step.retrying fetch",
+        "step.finished fetch",
+        "step.skipped never",
+        "step.started each[0]",
+        "step.started each[1]",
+        "step.finished each[0]",
+        "step.finished each[1]",
+        "step.started nap",
+        "step.finished nap",
+        "step.finished each",
+        "run.succeeded",
+    ]
+    assert {event.id: event for event in events} == {event.id: event for event in log}
+    assert len(events) == len(log)
+    assert log[0].data["actor"] == BY["actor"]
+    assert log[3].data["message"] == "fetch fails for now"
+    assert log[4].data["output"] == {"deals": [1, 2]}
+    assert log[4].attempt == 2
+    assert log[-1].data["output"] == [1, 2]
+    steps = {step.path: (step.status, step.attempts) for step in await kernel.histories.steps(run)}
+    assert steps["fetch"] == ("succeeded", 2)
+    assert steps["never"] == ("skipped", 1)
+    assert steps["each[1]"] == ("succeeded", 1)
+    outcome = await kernel.histories.outcome(run.run_id)
+    assert outcome is not None
+    assert (outcome.status, outcome.output) == ("succeeded", [1, 2])
+
+
+async def test_a_log_reads_the_same_by_pages_and_from_the_archive(kernel: Kernel) -> None:
+    async with kernel.worker():
+        body = flow(*(watched(f"s{n}", n, fail="now", times=1, retry=QUICK) for n in range(3)))
+        run = await closed(kernel, await kernel.start(body))
+    log = await kernel.histories.log(run)
+
+    for _ in ("from the history", "from the archive"):
+        paged: list[LogEvent] = []
+        cursor: str | None = None
+        while True:
+            events, cursor = await kernel.histories.page(run, cursor, 2)
+            paged += events
+            if cursor is None:
+                break
+        assert paged == log
+        lines = [event.model_dump(mode="json") for event in log]
+        await kernel.runs.archive(run.run_id, run.workspace_id, lines)
+
+
+async def test_retries_are_told_while_they_are_pending(kernel: Kernel) -> None:
+    slow = {"attempts": 3, "backoff": "1h"}
+    async with kernel.worker():
+        handle = await kernel.start(flow(watched("call", fail="now", retry=slow)))
+        live: list[LogEvent] = []
+        async for event, cursor in kernel.histories.follow(handle.id):
+            live.append(event)
+            if event.kind == "step.retrying":
+                break
+        run = await kernel.row(handle)
+        now, _ = await kernel.histories.page(run, None, 50)
+        (step,) = await kernel.histories.steps(run)
+        await handle.terminate("enough")
+        rest = [event async for event, _ in kernel.histories.follow(handle.id, cursor)]
+    log = await kernel.histories.log(run)
+
+    assert now == live
+    assert (step.status, step.attempts) == ("retrying", 2)
+    assert told(live) == ["run.started", "step.started call", "step.retrying call"]
+    assert told(rest) == ["step.cancelled call", "run.failed"]
+    assert log == live + rest
+    assert rest[-1].data["code"] == "terminated"
+    assert rest[-1].data["message"] == "enough"
+
+
+async def test_pause_approval_and_cancel_are_told_with_who_did_it(kernel: Kernel) -> None:
+    ask = {"kind": "approve", "id": "ask", "message": "Go on?"}
+    async with kernel.worker():
+        handle = await kernel.start(flow(ask, watched("hold", hold="gate")))
+        await kernel.status(handle, "waiting")
+        await handle.signal(PAUSE, BY)
+        await kernel.status(handle, "paused")
+        await handle.signal(RESUME, BY)
+        await kernel.status(handle, "waiting")
+        verdict = {"verdict": "approved", "step": None, "comment": "go", **BY}
+        await handle.execute_update(DECIDE, verdict)
+        await kernel.world.arrives("gate")
+        await handle.cancel(reason="user:tester")
+        run = await closed(kernel, handle)
+    log = await kernel.histories.log(run)
+
+    assert told(log) == [
+        "run.started",
+        "step.started ask",
+        "run.waiting",
+        "run.paused",
+        "run.resumed",
+        "run.waiting",
+        "approval.decided ask",
+        "step.finished ask",
+        "step.started hold",
+        "run.running",
+        "run.cancel_requested",
+        "step.cancelled hold",
+        "run.cancelled",
+    ]
+    by_kind = {event.kind: event.data for event in log}
+    assert by_kind["run.paused"] == by_kind["run.resumed"] == BY
+    assert by_kind["approval.decided"] == {"verdict": "approved", "comment": "go", **BY}
+    assert by_kind["run.cancel_requested"] == BY
+
+
+async def test_a_failed_run_names_its_step_in_the_log_and_in_the_outcome(kernel: Kernel) -> None:
+    async with kernel.worker():
+        run = await closed(kernel, await kernel.start(flow(watched("call", fail="for_good"))))
+    *_, step, ending = await kernel.histories.log(run)
+    outcome = await kernel.histories.outcome(run.run_id)
+
+    assert (step.kind, step.data["code"]) == ("step.failed", "http_failed")
+    assert (ending.kind, ending.step) == ("run.failed", "call")
+    assert outcome is not None
+    assert outcome.error == run.error
+    assert "Traceback" not in str(ending.data)
+
+
+async def test_a_run_that_took_too_long_timed_out(kernel: Kernel) -> None:
+    async with kernel.worker():
+        handle = await kernel.start(flow(watched("call", hold="gate"), timeout="100ms"))
+        run = await closed(kernel, handle)
+    log = await kernel.histories.log(run)
+    outcome = await kernel.histories.outcome(run.run_id)
+
+    assert told(log)[-2:] == ["step.cancelled call", "run.timed_out"]
+    assert outcome is not None
+    assert outcome.status == run.status == "timed_out"
+
+
+async def test_batches_are_lines_that_open_into_logs_of_their_own(kernel: Kernel) -> None:
+    each = watched("each", "${item}", for_each="${inputs.items}", concurrency=100)
+    async with kernel.worker():
+        run = await closed(kernel, await kernel.start(flow(each), {"items": list(range(600))}))
+    log = await kernel.histories.log(run)
+    inside, cursor = await kernel.histories.page(run, None, 1_000, step="each[500..599]")
+    rest, end = await kernel.histories.page(run, cursor, 1_000, step="each[500..599]")
+
+    lines = [event for event in log if event.kind == "step.finished" and event.step != "each"]
+    assert {event.step: event.data["items"] for event in lines} == {
+        "each[0..499]": 500,
+        "each[500..599]": 100,
+    }
+    assert end is None
+    assert told(inside + rest)[0] == "step.started each[500..599]"
+    assert told(inside + rest)[-1] == "step.finished each[500..599]"
+    assert sum(event.kind == "step.finished" for event in inside + rest) == 101
+    with pytest.raises(NotFound):
+        await kernel.histories.page(run, None, 10, step="each[7..9]")
+
+
+async def test_a_run_that_nobody_has_begun_has_no_log(kernel: Kernel) -> None:
+    handle = await kernel.start(flow(watched("a")))
+    row = await kernel.row(handle)
+    assert await kernel.histories.outcome(handle.id) is None
+    with pytest.raises(RunNotEnded):
+        await kernel.histories.log(row)
+    await handle.terminate()
+    unknown = row.model_copy(update={"run_id": "no-such-run"})
+    assert await kernel.histories.page(unknown, None, 10) == ([], None)
+    assert await kernel.histories.steps(unknown) == ()
+    with pytest.raises(HistoryGone):
+        began = unknown.model_copy(update={"started_at": row.created_at})
+        await kernel.histories.page(began, None, 10)
+    with pytest.raises(NotFound):
+        await kernel.histories.outcome("no-such-run")
