@@ -74,7 +74,8 @@ def environment() -> dict[str, str]:
 
 
 def socket_dir(data: Path) -> Path:
-    if len(os.fsencode(data / SOCKET)) <= LONGEST_SOCKET_PATH:
+    # A comma would make two of it, to the server and to its clients.
+    if len(os.fsencode(data / SOCKET)) <= LONGEST_SOCKET_PATH and "," not in str(data):
         return data
     mine = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"perdure-{os.getuid()}-{mine}"
@@ -87,9 +88,7 @@ def dsn(data: Path, database: str) -> str:
 
 def command(data: Path, settings: Mapping[str, str]) -> list[str]:
     line = [str(binaries() / "postgres"), "-D", str(data)]
-    # A list to PostgreSQL; quoted, a comma in the path does not end the first.
-    sockets = str(socket_dir(data)).replace('"', '""')
-    for name, value in {**settings, "unix_socket_directories": f'"{sockets}"'}.items():
+    for name, value in {**settings, "unix_socket_directories": str(socket_dir(data))}.items():
         line += ["-c", f"{name}={value}"]
     return tethered_not_root(line, STOP_SIGNAL)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.service import RPCError
 
+from core.effects import TASK_QUEUE
 from core.errors import Unavailable
 from dev import postgres, temporal
 from dev.errors import CannotStart
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from dev.plan import Plan
     from dev.terminal import Terminal
 
-TASK_QUEUE = "perdure"
 ANSWERS_WITHIN = timedelta(seconds=15)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dev.home import Home
 
 READY_WITHIN = timedelta(seconds=60)
-STOPPED_WITHIN = timedelta(seconds=10)
+STOPPED_WITHIN = timedelta(seconds=15)  # the worker gives what it has in hand ten
 FAILURES = 5  # in a row, each before it was ready: then it cannot work
 LONGEST_PAUSE = 5.0  # seconds before a child that failed is tried again
 LAST_LINES = 12

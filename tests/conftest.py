@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
+from xdist.scheduler import LoadScopeScheduling
 
 from store.pool import Pool, open_pool
 from tests.servers import Servers
@@ -22,6 +23,7 @@ OF_THE_MACHINE = ("PG", "TEMPORAL_", "PERDURE_", "DATABASE_URL")
 OF_VENDORS = ("_API_KEY", "_BASE_URL")
 POSTGRES, TEMPORAL = "PERDURE_TEST_POSTGRES", "PERDURE_TEST_TEMPORAL"
 NAMESPACE = "perdure"
+INSTALLATIONS = ("tests/acceptance/", "tests/chaos/")
 
 servers = pytest.StashKey[Servers]()
 
@@ -43,6 +45,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if servers in config.stash:
         config.stash[servers].stop()
+
+
+class OneInstallation(LoadScopeScheduling):
+    """What starts whole installations runs in one worker, so that it can share them."""
+
+    # xdist's own groups rewrite test ids, to which pytest 9.2 no longer listens.
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "installations" if nodeid.startswith(INSTALLATIONS) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneInstallation:
+    return OneInstallation(config, log)
 
 
 @pytest_asyncio.fixture(scope="session")
