@@ -14,6 +14,7 @@ from core.shown import milliseconds, shown_failure
 BATCH_NAME = re.compile(r"(?P<path>.+)\[(?P<lo>\d+)\.\.(?P<hi>\d+)\]")
 LOST = Failure(code="attempt_lost", message="the attempt ended and left no word of why")
 TIMED_OUT = "run_timed_out"
+UNREASONED = "terminated by user via frontend"  # what the server writes where nobody gave a reason
 
 
 @dataclass(slots=True)
@@ -96,6 +97,6 @@ def failure_of_run(event: Closed) -> Failure:
     if event.how == "timed_out":
         return Failure(code=TIMED_OUT, message="the run took longer than it may")
     if event.how == "terminated":
-        reason = event.reason or "the run was terminated from outside"
-        return Failure(code="terminated", message=reason)
+        said = event.reason if event.reason != UNREASONED else ""
+        return Failure(code="terminated", message=said or "the run was terminated from outside")
     return event.failure or LOST

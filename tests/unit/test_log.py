@@ -6,6 +6,7 @@ from core.cursor import Cursor
 from core.effects import GIVEN, RECORD
 from core.errors import Invalid
 from core.event import LogEvent
+from core.history import Closed, Json
 from core.log import Log, Notes
 from core.run import Failure
 from core.stored_log import entries
@@ -411,3 +412,18 @@ def test_a_stored_log_goes_on_from_a_live_cursor() -> None:
     rest = [event.id for event, _ in entries(stored, Cursor.parse("0-2-0~1=2"))]
 
     assert rest == ["0.4.0", "0.1.a3", "0.6.0", "0.7.0"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("", "the run was terminated from outside"),
+        ("terminated by user via frontend", "the run was terminated from outside"),
+        ("too expensive", "too expensive"),
+    ],
+)
+def test_a_terminated_run_says_why_where_somebody_said_so(reason: str, message: str) -> None:
+    closed = Closed(1, at(1), "terminated", Json(), None, reason, None)
+    ((event, _),) = Log().read(0, [closed], {})
+
+    assert event.data["message"] == message

@@ -114,7 +114,7 @@ async def test_retries_are_told_while_they_are_pending(kernel: Kernel) -> None:
         run = await kernel.row(handle)
         now, _ = await kernel.histories.page(run, None, 50)
         (step,) = await kernel.histories.steps(run)
-        await handle.terminate("enough")
+        await handle.terminate(reason="enough")
         rest = [event async for event, _ in kernel.histories.follow(handle.id, cursor)]
     log = await kernel.histories.log(run)
 
@@ -194,7 +194,7 @@ async def test_batches_are_lines_that_open_into_logs_of_their_own(kernel: Kernel
     async with kernel.worker():
         run = await closed(kernel, await kernel.start(flow(each), {"items": list(range(600))}))
     log = await kernel.histories.log(run)
-    inside, cursor = await kernel.histories.page(run, None, 1_000, step="each[500..599]")
+    inside, cursor = await kernel.histories.page(run, None, 150, step="each[500..599]")
     rest, end = await kernel.histories.page(run, cursor, 1_000, step="each[500..599]")
 
     lines = [event for event in log if event.kind == "step.finished" and event.step != "each"]
