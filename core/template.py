@@ -22,7 +22,7 @@ from core.model import Frozen
 
 MAX_TEXT = 100_000
 MAX_EXPRESSIONS = 1_000
-MAX_DEPTH = 100
+MAX_DEPTH = 50
 HIDDEN = "***"
 
 _SECRET = re.compile(r"\s*secret\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)\s*")

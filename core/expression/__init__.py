@@ -29,6 +29,8 @@ __all__ = [
     "weigh",
 ]
 
+REMEMBERED = 256
+
 
 class Expression:
     """Call it with a scope of JSON values and a meter; the answer shares parts with the scope."""
@@ -52,8 +54,15 @@ class Expression:
         return value
 
 
-@lru_cache(maxsize=4_096)
 def compile_expression(source: str) -> Expression:
+    """Raises ExpressionFault. Only short sources are remembered: long ones hold too much."""
+    return _remembered(source) if len(source) <= REMEMBERED else _compile(source)
+
+
+def _compile(source: str) -> Expression:
     compiler = Compiler()
     run = compiler.build(parse(source), {})
     return Expression(source, run, compiler)
+
+
+_remembered = lru_cache(maxsize=1_024)(_compile)

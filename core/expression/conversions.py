@@ -23,7 +23,7 @@ from core.expression.times import (
     parse_duration,
     parse_timestamp,
 )
-from core.expression.values import json_text, kind_of, scalar_text
+from core.expression.values import NUMBER_COST, json_text, kind_of, scalar_text
 
 LONGEST_NUMBER = 40
 # A double has at most 17 digits that mean something.
@@ -44,7 +44,7 @@ def to_string(meter: Meter, value: Any) -> str:
     if text is None:
         hint = ": use json()" if type(value) in (list, dict) else ""
         raise ExpressionFault(f"string cannot take {kind_of(value)}{hint}")
-    meter.charge(3 if type(value) is not str else 0)
+    meter.charge(NUMBER_COST if type(value) is not str else 0)
     return text
 
 
@@ -105,7 +105,7 @@ def to_duration(meter: Meter, value: Any) -> Duration:
 
 def absolute(_meter: Meter, value: Any) -> Any:
     number = _number("abs", value)
-    return whole(abs(number)) if type(number) is int else abs(number)
+    return whole(abs(whole(number))) if type(number) is int else abs(number)
 
 
 def floor(_meter: Meter, value: Any) -> int:

@@ -49,7 +49,8 @@ def mismatch(sign: str, left: Any, right: Any) -> ExpressionFault:
 def add(left: Any, right: Any, meter: Meter) -> Any:
     kind, other = type(left), type(right)
     if kind is int and other is int:
-        return whole(left + right)
+        # The operands first: adding enormous numbers would take time that nobody paid for.
+        return whole(whole(left) + whole(right))
     if kind is str and other is str:
         meter.charge(text_cost(left) + text_cost(right))
         return left + right
@@ -68,7 +69,7 @@ def add(left: Any, right: Any, meter: Meter) -> Any:
 def subtract(left: Any, right: Any, _meter: Meter) -> Any:
     kind, other = type(left), type(right)
     if kind is int and other is int:
-        return whole(left - right)
+        return whole(whole(left) - whole(right))
     if kind in NUMBERS and other in NUMBERS:
         return _double("-", operator.sub, left, right)
     if kind is Timestamp and other is Duration:
@@ -80,7 +81,6 @@ def subtract(left: Any, right: Any, _meter: Meter) -> Any:
 
 def multiply(left: Any, right: Any, _meter: Meter) -> Any:
     if type(left) is int and type(right) is int:
-        # Checked first: the product of two enormous numbers would be slow to find.
         return whole(whole(left) * whole(right))
     if type(left) in NUMBERS and type(right) in NUMBERS:
         return _double("*", operator.mul, left, right)
@@ -112,7 +112,7 @@ def remainder(left: Any, right: Any, _meter: Meter) -> Any:
 def negate(value: Any) -> Any:
     kind = type(value)
     if kind is int:
-        return whole(-value)
+        return whole(-whole(value))
     if kind is float:
         return -value
     if kind is Duration:
@@ -184,9 +184,13 @@ OPERATORS: dict[str, Operator] = {
 
 def _double(sign: str, compute: Callable[[Any, Any], float], left: float, right: float) -> float:
     try:
-        return finite(compute(left, right))
+        return finite(compute(_small(left), _small(right)))
     except (OverflowError, ValueError) as error:
         raise ExpressionFault(f'the result of "{sign}" is not a finite number') from error
+
+
+def _small(number: float) -> float:
+    return whole(number) if type(number) is int else number
 
 
 def _numbers_equal(left: float, right: float, meter: Meter) -> bool:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 from core.expression.fault import ExpressionFault, syntax_fault
 from core.expression.lexer import MAX_SOURCE, Token, text_value, tokens
@@ -34,13 +33,8 @@ RESERVED = frozenset(
     )
 )
 # From the loosest to the tightest.
-_LEVELS: tuple[frozenset[str], ...] = (
-    frozenset(("||",)),
-    frozenset(("&&",)),
-    frozenset(("==", "!=", "<", "<=", ">", ">=", "in")),
-    frozenset("+-"),
-    frozenset("*/%"),
-)
+_OPERATORS = (("||",), ("&&",), ("==", "!=", "<", "<=", ">", ">=", "in"), "+-", "*/%")
+_PRECEDENCE = {sign: level for level, signs in enumerate(_OPERATORS, 1) for sign in signs}
 
 
 def parse(source: str) -> Node:
@@ -55,6 +49,7 @@ class _Parser:
     def __init__(self, source: str) -> None:
         self.tokens = list(tokens(source))
         self.at = 0
+        self.next = self.tokens[0]
         self.nesting = 0
 
     def whole(self) -> Node:
@@ -63,28 +58,26 @@ class _Parser:
             raise self.unexpected()
         return node
 
-    @property
-    def next(self) -> Token:
-        return self.tokens[self.at]
-
     def take(self) -> Token:
-        token = self.tokens[self.at]
-        self.at += 1
+        token = self.next
+        if token.kind != "end":
+            self.at += 1
+            self.next = self.tokens[self.at]
         return token
 
     def took(self, symbol: str) -> bool:
         # A text token holds its quotes, so it never equals a symbol.
-        if self.next.text == symbol:
-            self.at += 1
-            return True
-        return False
+        if self.next.text != symbol:
+            return False
+        self.take()
+        return True
 
     def expect(self, symbol: str) -> None:
         if not self.took(symbol):
             raise self.unexpected(f'"{symbol}" is missing')
 
-    def unexpected(self, wanted: str = "") -> ExpressionFault:
-        token = self.next
+    def unexpected(self, wanted: str = "", token: Token | None = None) -> ExpressionFault:
+        token = token or self.next
         if token.kind == "end":
             found = "the expression ends too early" if self.at else "there is no expression"
         else:
@@ -92,31 +85,28 @@ class _Parser:
         return syntax_fault(f"{found}: {wanted}" if wanted else found, token.position)
 
     def expression(self) -> Node:
-        node = self.binary(0)
+        node = self.binary(1)
         if self.next.text != "?":
             return node
         position = self.next.position
         branches: list[tuple[Node, Node]] = []
         while self.took("?"):
-            chosen = self.binary(0)
+            chosen = self.binary(1)
             self.expect(":")
             branches.append((node, chosen))
-            node = self.binary(0)
+            node = self.binary(1)
         return Conditional(tuple(branches), node, position)
 
-    def binary(self, level: int) -> Node:
-        operand = self.prefixed if level == len(_LEVELS) - 1 else partial(self.binary, level + 1)
-        first = operand()
-        rest: list[Operation] = []
-        while self.next.text in _LEVELS[level]:
-            sign = self.take()
-            rest.append(Operation(sign.text, operand(), sign.position))
-        if not rest:
-            return first
-        sign, position = rest[0].sign, rest[0].position
-        if sign == "||" or sign == "&&":
-            return Logic(sign, (first, *(term.operand for term in rest)), position)
-        return Chain(first, tuple(rest), position)
+    def binary(self, least: int) -> Node:
+        """Precedence climbing: operators that bind less tightly are left to the caller."""
+        node = self.prefixed()
+        while (level := _PRECEDENCE.get(self.next.text, 0)) >= least:
+            rest: list[Operation] = []
+            while _PRECEDENCE.get(self.next.text) == level:
+                sign = self.take()
+                rest.append(Operation(sign.text, self.binary(level + 1), sign.position))
+            node = _joined(node, tuple(rest))
+        return node
 
     def prefixed(self) -> Node:
         sign, times = self.next, 0
@@ -134,10 +124,10 @@ class _Parser:
         while True:
             token = self.next
             if token.text in (".", ".?"):
-                self.at += 1
+                self.take()
                 node = self.selected(node, token)
             elif token.text in ("[", "[?"):
-                self.at += 1
+                self.take()
                 outside = "fault" if token.text == "[" else "null"
                 node = Index(node, self.single(token, "]"), outside, token.position)
             else:
@@ -166,8 +156,7 @@ class _Parser:
             case "{":
                 return self.map(token)
             case _:
-                self.at -= 1
-                raise self.unexpected()
+                raise self.unexpected(token=token)
 
     def word(self, token: Token) -> Node:
         if token.text in LITERALS:
@@ -226,6 +215,13 @@ class _Parser:
     def leave(self, closing: str) -> None:
         self.expect(closing)
         self.nesting -= 1
+
+
+def _joined(first: Node, rest: tuple[Operation, ...]) -> Node:
+    sign, position = rest[0].sign, rest[0].position
+    if sign == "||" or sign == "&&":
+        return Logic(sign, (first, *[term.operand for term in rest]), position)
+    return Chain(first, rest, position)
 
 
 def _whole_number(token: Token, sign: str = "") -> Node:

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.expression.fault import ExpressionFault
 from core.expression.fuel import Meter, search_cost, text_cost
-from core.expression.values import kind_of, scalar_text
+from core.expression.values import NUMBER_COST, kind_of, scalar_text
 
 PART_COST = 3
 
@@ -102,7 +102,7 @@ def join(meter: Meter, items: Any, separator: Any = "") -> str:
         part = scalar_text(item)
         if part is None:
             raise ExpressionFault(f"join cannot take {kind_of(item)}: make it a string first")
-        meter.charge(text_cost(part) + (0 if type(item) is str else 3))
+        meter.charge(text_cost(part) + (0 if type(item) is str else NUMBER_COST))
         parts.append(part)
     return separator.join(parts)
 
