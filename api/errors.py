@@ -1,0 +1,189 @@
+"""Every failure leaves as application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, get_args
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from api.bodies import BodyInvalid, Malformed
+from core.errors import (
+    Conflict,
+    FieldFault,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PerdureError,
+    Unauthorized,
+    Unavailable,
+    ValueTooLarge,
+)
+from core.faults import near
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.responses import Response
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 2  # seconds, where a failure does not know better
+MOST_ERRORS = 50
+STATUS: dict[type[PerdureError], int] = {
+    Unauthorized: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Invalid: 422,
+    ValueTooLarge: 422,
+    Unavailable: 503,
+}
+CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media"}
+
+
+class Problem(BaseModel):
+    """What went wrong: `code` is stable, `errors` names each field."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldFault] = []
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "model": Problem,
+        "description": "Refused: an RFC 9457 problem, sent as `application/problem+json`",
+    }
+}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(PerdureError, _named)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    errors: Sequence[FieldFault] = (),
+    *,
+    headers: Mapping[str, str] | None = None,
+    **extra: Any,
+) -> JSONResponse:
+    content = {
+        "type": f"urn:perdure:error:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [error.model_dump() for error in errors[:MOST_ERRORS]],
+    }
+    return JSONResponse(content | extra, status, dict(headers or {}), MEDIA_TYPE)
+
+
+async def _named(_: Request, error: Exception) -> Response:
+    assert isinstance(error, PerdureError)
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    headers: dict[str, str] = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        seconds = error.retry_after.total_seconds() if error.retry_after else RETRY_AFTER
+        headers["Retry-After"] = str(max(1, round(seconds)))
+    errors = error.errors if isinstance(error, Invalid) else []
+    extra = {name: _plain(value) for name, value in error.data.items()}
+    return problem(status, error.code, error.message, errors, headers=headers, **extra)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    if isinstance(error.body, Malformed):
+        return problem(422, "invalid", "the body is not usable", error.body.faults)
+    errors = [_fault(_expected(request, error), fault) for fault in error.errors()]
+    count = "1 field" if len(errors) == 1 else f"{len(errors)} fields"
+    return problem(422, "invalid", f"{count} of the request cannot be used", errors)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = CODES.get(error.status_code, "error")
+    return problem(error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(500, "internal", "something unexpected went wrong; the gateway's log says what")
+
+
+def _expected(request: Request, error: RequestValidationError) -> Any:
+    """The model of the body, or the union of some."""
+    if isinstance(error, BodyInvalid):
+        return error.model
+    body = getattr(request.scope.get("route"), "body_field", None)
+    return body.field_info.annotation if body else None
+
+
+def _fault(expected: Any, fault: Mapping[str, Any]) -> FieldFault:
+    place, *path = fault["loc"]
+    if place == "body":
+        return _body_fault(expected, path, fault)
+    name = ".".join(str(part) for part in path)
+    return FieldFault(field=name, message=_message(fault))
+
+
+def _body_fault(expected: Any, path: list[Any], fault: Mapping[str, Any]) -> FieldFault:
+    names, model = _walk(expected, path)
+    field = ".".join(names) or "body"
+    if fault["type"] == "extra_forbidden" and model is not None:
+        hint = near(str(path[-1]), model.model_fields)
+        return FieldFault(field=field, message=f"unknown field{hint}")
+    if not names and fault["type"] == "missing":
+        return FieldFault(field="body", message="expected a JSON object")
+    if isinstance(fault.get("input"), bytes):
+        return FieldFault(field="body", message="expected JSON, with Content-Type application/json")
+    return FieldFault(field=field, message=_message(fault))
+
+
+def _walk(kind: Any, path: list[Any]) -> tuple[list[str], type[BaseModel] | None]:
+    """The names on the way, without the tags of unions, and the model the last one is in."""
+    names: list[str] = []
+    for number, part in enumerate(path):
+        options = {_tag(option): option for option in get_args(kind)}
+        if str(part) in options:
+            kind = options[str(part)]
+            continue
+        names.append(str(part))
+        fields = getattr(kind, "model_fields", {})
+        if part in fields and number < len(path) - 1:
+            kind = fields[part].annotation
+    return names, kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _tag(option: Any) -> str | None:
+    action = getattr(option, "model_fields", {}).get("action")
+    return get_args(action.annotation)[0] if action else None
+
+
+def _message(fault: Mapping[str, Any]) -> str:
+    text = str(fault["msg"]).removeprefix("Value error, ")
+    return "expected a value, it is required" if fault["type"] == "missing" else text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value

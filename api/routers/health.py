@@ -1,0 +1,41 @@
+from fastapi import APIRouter, Request, Response
+
+from api.auth import Reader, Services
+from api.bodies import StrictRoute
+from api.errors import REFUSED
+from services.health import Readiness, Workers
+
+router = APIRouter(tags=["health"], route_class=StrictRoute)
+
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get("/healthz")
+async def is_alive() -> dict[str, str]:
+    """The gateway itself answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is away"}})
+async def is_ready(services: Services, response: Response) -> Readiness:
+    """Temporal, Postgres and a worker are within reach."""
+    readiness = await services.health.readiness()
+    if not readiness.ready:
+        response.status_code = 503
+    return readiness
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request) -> Response:
+    """For Prometheus."""
+    return Response(request.app.state.metrics.page(), media_type=PROMETHEUS)
+
+
+@router.get("/api/workers", responses=REFUSED)
+async def list_workers(_: Reader, services: Services) -> Workers:
+    """Who asks for work, how much waits, and whether anybody is there at all."""
+    return await services.health.workers()

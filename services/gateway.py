@@ -1,0 +1,93 @@
+"""All that a caller may ask for, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.effects import TASK_QUEUE
+from services.actions import ActionService
+from services.codec import CodecService
+from services.health import HealthService
+from services.history import Histories
+from services.keys import KeyService
+from services.launch import Launch
+from services.live import Live
+from services.logs import LogService
+from services.reconciler import Reconciler
+from services.retries import RetryService
+from services.runs import RunService
+from services.secrets import SecretService
+from services.skills import SkillService
+from services.starter import Starter
+from services.temporal import Codec
+from services.versions import Versions
+from services.workspaces import WorkspaceService
+from store.attempts import Attempts
+from store.keys import Keys
+from store.leader import Leadership
+from store.runs import Runs
+from store.sealing import Keyring
+from store.secrets import Secrets
+from store.skills import Skills
+from store.workspaces import Workspaces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporalio.client import Client
+
+    from core.tool import ToolSpec
+    from services.library import Library
+    from store.pool import Pool
+
+
+@dataclass(frozen=True)
+class Gateway:
+    workspaces: WorkspaceService
+    keys: KeyService
+    secrets: SecretService
+    skills: SkillService
+    runs: RunService
+    actions: ActionService
+    retries: RetryService
+    logs: LogService
+    health: HealthService
+    codec: CodecService
+    reconciler: Reconciler
+
+
+def assemble(
+    client: Client,
+    pool: Pool,
+    *,
+    encryption_keys: dict[str, bytes],
+    library: Library,
+    tools: Sequence[ToolSpec],
+    admin_key: str | None = None,
+    temporal_ui: str | None = None,
+    task_queue: str = TASK_QUEUE,
+) -> Gateway:
+    keyring = Keyring(encryption_keys)
+    runs, skills = Runs(pool, keyring), Skills(pool)
+    workspaces = Workspaces(pool)
+    histories = Histories(client, Attempts(pool, keyring), runs)
+    live = Live(client, histories, ui=temporal_ui, namespace=client.namespace)
+    starter = Starter(client, task_queue)
+    launch = Launch(runs, starter)
+    versions = Versions(skills, library)
+    skill_service = SkillService(skills, library, versions, runs, tools)
+    run_service = RunService(runs, skill_service, versions, launch, starter, live)
+    return Gateway(
+        workspaces=WorkspaceService(workspaces),
+        keys=KeyService(Keys(pool), admin_key),
+        secrets=SecretService(Secrets(pool, keyring)),
+        skills=skill_service,
+        runs=run_service,
+        actions=ActionService(client, run_service),
+        retries=RetryService(skill_service, versions, launch, live),
+        logs=LogService(histories),
+        health=HealthService(client, workspaces, task_queue),
+        codec=CodecService(Codec(encryption_keys)),
+        reconciler=Reconciler(Leadership(pool, "reconciler"), runs, live, histories),
+    )

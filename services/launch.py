@@ -1,0 +1,125 @@
+"""How a run begins: its row first, then its workflow; and the same request only once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from core.digest import canonical
+from core.effects import MAX_VALUE_BYTES
+from core.errors import FieldFault, ValueTooLarge
+from core.inputs import settle
+from core.run import Run, RunOrigin
+from store.runs import NewRun
+
+if TYPE_CHECKING:
+    from core.skill import Skill
+    from services.starter import Starter
+    from store.runs import Runs
+
+LONGEST_PREFIX = 40
+RANDOM_BYTES = 10
+# While a queued row is this young, whoever wrote it is about to start its workflow.
+GRACE = timedelta(seconds=3)
+
+
+@dataclass(frozen=True)
+class Once:
+    """An Idempotency-Key as it is stored: what it stands for, and the request it came with."""
+
+    key: bytes
+    request: bytes
+
+    @staticmethod
+    def of(key: str | None, place: tuple[str, ...], request: Any) -> Once | None:
+        if key is None:
+            return None
+        return Once(_hash([*place, key]), _hash(request))
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Everything a run starts from."""
+
+    run_id: str
+    origin: RunOrigin
+    skill: Skill
+    inputs: dict[str, Any]
+    label: str | None = None
+    once: Once | None = None
+
+
+class Launch:
+    def __init__(self, runs: Runs, starter: Starter) -> None:
+        self._runs = runs
+        self._starter = starter
+
+    async def known(self, workspace: str, once: Once | None) -> Run | None:
+        """The run that the same request began before."""
+        if once is None:
+            return None
+        return await self._runs.find_keyed(workspace, once.key, once.request)
+
+    async def begin(self, beginning: Beginning) -> Run:
+        origin, once = beginning.origin, beginning.once
+        run, novelty = await self._runs.queue(
+            NewRun(
+                run_id=beginning.run_id,
+                workspace_id=origin.workspace.id,
+                skill=origin.skill,
+                version=origin.version,
+                trigger=origin.trigger,
+                actor=origin.actor,
+                label=beginning.label,
+                parent=origin.parent,
+                lineage=origin.lineage,
+                retry_of=origin.given_by,
+                inputs=beginning.inputs,
+                created_at=datetime.now(UTC),
+                idempotency_hash=once and once.key,
+                request_hash=once and once.request,
+            )
+        )
+        if novelty == "new":
+            await self.start(beginning)
+        return run
+
+    async def start(self, beginning: Beginning) -> None:
+        await self._starter.start(
+            beginning.run_id,
+            beginning.origin,
+            beginning.skill,
+            beginning.inputs,
+            beginning.label,
+        )
+
+    async def was_left(self, run: Run) -> bool:
+        """Whether its row was written, and a crash came before its workflow was started."""
+        if run.status != "queued" or datetime.now(UTC) - run.created_at < GRACE:
+            return False
+        return not await self._starter.is_known(run.run_id)
+
+
+def fresh_run_id(skill: str) -> str:
+    chance = base64.b32encode(os.urandom(RANDOM_BYTES)).decode().lower()
+    return f"{skill[:LONGEST_PREFIX].rstrip('-')}-{chance}"
+
+
+def settled(skill: Skill, given: dict[str, Any]) -> dict[str, Any]:
+    """Inputs with defaults; raises InvalidInputs, or ValueTooLarge."""
+    inputs = settle(skill.flow.inputs, given)
+    size = len(canonical(inputs).encode())
+    if size > MAX_VALUE_BYTES:
+        message = f"expected at most {MAX_VALUE_BYTES:,} bytes of JSON, got {size:,}"
+        raise ValueTooLarge(
+            f"inputs: {message}", errors=[FieldFault(field="inputs", message=message)]
+        )
+    return inputs
+
+
+def _hash(value: Any) -> bytes:
+    return hashlib.sha256(canonical(value).encode()).digest()

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.errors import HistoryGone, RunNotEnded
+from core.model import Frozen
+from core.run import ENDED, Run, RunOrigin
+from core.skill import Skill
+from core.tool import Actor
+from services.launch import Beginning, Once, fresh_run_id, settled
+
+if TYPE_CHECKING:
+    from services.access import Access
+    from services.launch import Launch
+    from services.live import Live
+    from services.skills import SkillService
+    from services.versions import Versions
+    from services.workspaces import WorkspaceRow
+
+
+class RetryRequest(Frozen):
+    """Without a word, the skill and the inputs are those of the run that is retried."""
+
+    version: Literal["latest"] | None = None
+    inputs: dict[str, Any] | None = None
+
+
+class RetryService:
+    def __init__(
+        self, skills: SkillService, versions: Versions, launch: Launch, live: Live
+    ) -> None:
+        self._skills = skills
+        self._versions = versions
+        self._launch = launch
+        self._live = live
+
+    async def retry(
+        self,
+        workspace: WorkspaceRow,
+        run: Run,
+        request: RetryRequest,
+        access: Access,
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """A new run of the same lineage, that is given what the old one finished."""
+        place = (workspace.id, "retry", run.run_id)
+        once = Once.of(idempotency_key, place, request.model_dump(mode="json"))
+        known = await self._launch.known(workspace.id, once)
+        if known is not None and not await self._launch.was_left(known):
+            return await self._live.current(known)
+        if known is None and (await self._live.current(run)).status not in ENDED:
+            raise RunNotEnded("the run goes on: only one that ended can be retried")
+        beginning = await self._beginning(workspace, run, request, access)
+        if known is None:
+            return await self._launch.begin(replace(beginning, once=once))
+        await self._launch.start(replace(beginning, run_id=known.run_id))
+        return known
+
+    async def _beginning(
+        self, workspace: WorkspaceRow, run: Run, request: RetryRequest, access: Access
+    ) -> Beginning:
+        origin = await self._live.origin(run.run_id)
+        if origin is None:
+            raise HistoryGone("what this run had finished is no longer known: start it anew")
+        if request.version == "latest":
+            version = await self._skills.get(workspace.id, run.skill)
+            skill, pins = version.skill, await self._versions.pins(workspace.id, version)
+            inputs = settled(skill, run.inputs if request.inputs is None else request.inputs)
+            number = version.hash
+        else:
+            skill, pins, number = await self._as_it_was(run), origin.pins, run.version
+            inputs = run.inputs if request.inputs is None else settled(skill, request.inputs)
+        return Beginning(
+            run_id=fresh_run_id(run.skill),
+            origin=RunOrigin(
+                workspace=workspace.workspace,
+                skill=run.skill,
+                version=number,
+                lineage=run.lineage,
+                trigger="retry",
+                actor=Actor(kind="key", id=access.key_id),
+                mode=origin.mode,
+                given_by=run.run_id,
+                pins=pins,
+                allowed_tools=skill.allowed_tools,
+            ),
+            skill=skill,
+            inputs=inputs,
+            label=run.label,
+        )
+
+    async def _as_it_was(self, run: Run) -> Skill:
+        """A built-in skill that was edited since is still in the history of its runs."""
+        version = await self._versions.pinned(run.workspace_id, run.skill, run.version)
+        if version is not None:
+            return version.skill
+        given = await self._live.given(run.run_id)
+        if given is not None:
+            return Skill(name=run.skill, description="", instructions="", flow=given.flow)
+        current = await self._versions.find(run.workspace_id, run.skill)
+        if current is not None and current.skill.kind == "python":
+            return current.skill  # its code is the installation's: there is no other
+        raise HistoryGone("this version of the skill is gone: retry with version latest")
