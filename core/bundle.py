@@ -11,7 +11,7 @@ from core.check import check_flow, check_head
 from core.faults import Faults, near, nearest, quoted, refusal
 from core.files import FLOW, SKILL, WORKFLOW, check_files, is_text
 from core.flow import Flow
-from core.frontmatter import Frontmatter, read_skill_md
+from core.frontmatter import EVERY_TOOL, Frontmatter, read_skill_md
 from core.model import Frozen
 from core.skill import MAX_NAME, SKILL_NAME, Fault, Skill
 from core.source import Report, Source, decode, read
@@ -119,8 +119,7 @@ class _Bundle:
         report = self._read(FLOW)
         if report is None:
             return None
-        # Without SKILL.md nothing is known of what it allows: one fault is enough.
-        allowed = front.allowed_tools if front is not None else ("*",)
+        allowed = front.allowed_tools if front is not None else EVERY_TOOL
         return check_flow(report, self.name, allowed, tools, skills)
 
     def _no_flow(self) -> None:

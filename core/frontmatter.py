@@ -13,6 +13,8 @@ from core.source import Report, kind_of, read
 
 FIELDS = ("name", "description", "license", "compatibility", "metadata", "allowed-tools")
 MAX_ALLOWED = 200
+# What a faulty list is taken for: its steps are not faults as well.
+EVERY_TOOL = ("*",)
 LONGEST_ALLOWED = 120
 LONGEST = {"description": 1024, "compatibility": 500}
 # Fields of other tools that are kept as metadata; the rest of theirs is only named.
@@ -168,15 +170,15 @@ class _Fields:
         if "allowed-tools" not in self._fields:
             return None
         path, value = ("allowed-tools",), self._fields["allowed-tools"]
-        names: list[Any] = _TOOL.findall(value) if isinstance(value, str) else value or []
+        names: Any = _TOOL.findall(value) if isinstance(value, str) else value or []
         if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
             expected = "expected names of tools, as in `allowed-tools: echo http_request`"
             self._report.error(path, f"{expected}, got {kind_of(value)}")
-            return ()
+            return EVERY_TOOL
         if len(names) > MAX_ALLOWED or any(len(each) > LONGEST_ALLOWED for each in names):
             limit = f"{MAX_ALLOWED} names of {LONGEST_ALLOWED} characters"
             self._report.error(path, f"`allowed-tools` lists at most {limit}")
-            return ()
+            return EVERY_TOOL
         return tuple(dict.fromkeys(each.strip() for each in names if each.strip()))
 
 
