@@ -145,7 +145,7 @@ async def connect(url: str) -> asyncpg.Connection:
 async def ensure_database(data: Path, name: str) -> None:
     server = await connect(dsn(data, "postgres"))
     try:
-        with suppress(asyncpg.DuplicateDatabaseError):
+        if not await server.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
             await server.execute(f'CREATE DATABASE "{name}"')
     finally:
         await server.close()

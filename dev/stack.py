@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx2
 from temporalio.service import RPCError
 
 from core.effects import TASK_QUEUE
@@ -147,7 +148,11 @@ class Stack:
     async def _welcome(self, started: float) -> None:
         known = self._home.credentials().get("workspace_key")
         admin = self._settings["PERDURE_ADMIN_KEY"]
-        key = await self._gateway.workspace_key(admin, known)
+        try:
+            key = await self._gateway.workspace_key(admin, known)
+        except httpx2.HTTPError as error:
+            log = self._home.log("gateway")
+            raise CannotStart(f"no workspace could be made ({error}): see {log}") from error
         credentials = {
             "url": self._plan.url,
             "temporal_ui": self._plan.ui_url,

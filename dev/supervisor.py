@@ -26,6 +26,7 @@ STOPPED_WITHIN = timedelta(seconds=15)  # the worker gives what it has in hand t
 FAILURES = 5  # in a row, each before it was ready: then it cannot work
 LONGEST_PAUSE = 5.0  # seconds before a child that failed is tried again
 LAST_LINES = 12
+LONGEST_LINE = 300
 CLOCK_CORRECTIONS = 2.0  # seconds, between two looks at when a process began
 
 
@@ -142,7 +143,7 @@ class Child:
 
     def _last_lines(self) -> str:
         lines = self.log.read_text(errors="replace").rstrip().split("\n")
-        return "\n".join(lines[-LAST_LINES:])
+        return "\n".join(_abridged(line) for line in lines[-LAST_LINES:])
 
     def _write_note(self, pid: int) -> None:
         with contextlib.suppress(psutil.Error):
@@ -152,6 +153,13 @@ class Child:
                 "stop_signal": int(self._service.stop_signal),
             }
             self._note.write_text(json.dumps(note))
+
+
+def _abridged(line: str) -> str:
+    """Go says first what it was about and last what went wrong, with ten lines between."""
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[: LONGEST_LINE // 3]} … {line[-LONGEST_LINE // 3 * 2 :]}"
 
 
 def stop_orphans(home: Home) -> None:

@@ -19,6 +19,7 @@ def tethered(command: list[str], at_parent_death: signal.Signals) -> list[str]:
 
 
 def tethered_not_root(command: list[str], at_parent_death: signal.Signals) -> list[str]:
+    """As nobody where we are root, or a user without a name, neither of whom PostgreSQL serves."""
     return tethered([NOT_ROOT, *command], at_parent_death)
 
 
@@ -30,13 +31,14 @@ def die_with_parent(number: int, parent: int) -> None:
 
 
 def enter_namespace(user: pwd.struct_passwd) -> None:
+    ours, our_group = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(NEW_USER_NAMESPACE):
         raise OSError(ctypes.get_errno(), "unshare")
     maps = {
         "setgroups": "deny",
-        "uid_map": f"{user.pw_uid} 0 1",
-        "gid_map": f"{user.pw_gid} 0 1",
+        "uid_map": f"{user.pw_uid} {ours} 1",
+        "gid_map": f"{user.pw_gid} {our_group} 1",
     }
     for name, text in maps.items():
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
@@ -54,17 +56,24 @@ def become_nobody() -> None:
         os._exit(0)
     if os.waitpid(trial, 0)[1] == 0:
         enter_namespace(nobody)
-        return
-    os.setgroups([])
-    os.setgid(nobody.pw_gid)
-    os.setuid(nobody.pw_uid)
+    elif os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(nobody.pw_gid)
+        os.setuid(nobody.pw_uid)
+
+
+def has_name() -> bool:
+    try:
+        return bool(pwd.getpwuid(os.geteuid()))
+    except KeyError:
+        return False
 
 
 def main() -> None:
     parent, number, *command = sys.argv[1:]
     if command[0] == NOT_ROOT:
         command = command[1:]
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 or not has_name():
             become_nobody()
     if sys.platform == "linux":
         # After the change of user, which would clear it.
