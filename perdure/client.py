@@ -87,7 +87,7 @@ class Client:
     async def readiness(self) -> Readiness:
         """Raises `Unreachable` where no gateway answers."""
         status, details = await self._wire.probe("/readyz")
-        return Readiness.model_validate(
+        return Readiness.read(
             (details if isinstance(details, dict) else {}) | {"ready": status == 200}
         )
 

@@ -51,9 +51,15 @@ class BadUsage(PerdureError):
 
 
 class Unreachable(PerdureError):
-    """Nothing answered, or something that is no gateway did."""
+    """Nothing answered."""
 
     code = "unreachable"
+
+
+class NotUnderstood(Unreachable):
+    """Something answered that is no gateway, or one of another version."""
+
+    code = "not_understood"
 
 
 class BadBundle(PerdureError):

@@ -19,12 +19,12 @@ class Keys:
 
     async def list_page(self, *, limit: int | None = None, cursor: str | None = None) -> Page[Key]:
         page = {"limit": limit, "cursor": cursor}
-        return Page[Key].model_validate(await self._wire.get(self._connection.below("keys"), page))
+        return Page[Key].read(await self._wire.get(self._connection.below("keys"), page))
 
     async def create(self, name: str, scopes: Sequence[str]) -> NewKey:
         body = {"name": name, "scopes": [str(scope) for scope in scopes]}
         answer = await self._wire.send("POST", self._connection.below("keys"), json=body)
-        return NewKey.model_validate(answer)
+        return NewKey.read(answer)
 
     async def revoke(self, key_id: str) -> None:
         await self._wire.send("DELETE", self._connection.below("keys", key_id))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from perdure.connection import at
-from perdure.errors import Refused, Unreachable
+from perdure.errors import NotUnderstood, Refused, Unreachable
 from perdure.model import Page
 from perdure.run import LogEvent, Run, RunSummary, Started
 from perdure.wire import IDEMPOTENCY_KEY
@@ -64,7 +64,7 @@ class Runs:
         self._connection = connection
 
     async def get(self, run_id: str) -> Run:
-        return Run.model_validate(await self._wire.get(at("runs", run_id)))
+        return Run.read(await self._wire.get(at("runs", run_id)))
 
     async def list_page(
         self,
@@ -82,7 +82,7 @@ class Runs:
         filters = {"skill": skill, "status": status, "trigger": trigger, "q": q}
         page = {"since": since, "until": until, "limit": limit, "cursor": cursor}
         answer = await self._wire.get(self._connection.below("runs"), filters | page)
-        return Page[RunSummary].model_validate(answer)
+        return Page[RunSummary].read(answer)
 
     async def pause(self, run_id: str) -> Started:
         return await self._act(run_id, "pause")
@@ -123,7 +123,7 @@ class Runs:
         while True:
             params = {"limit": LOG_PAGE, "cursor": cursor, "step": step}
             answer = await self._wire.get(path, params)
-            page = Page[LogEvent].model_validate(answer)
+            page = Page[LogEvent].read(answer)
             for event in page.items:
                 yield event
             if not page.next_cursor or page.next_cursor == cursor:
@@ -148,7 +148,7 @@ class Runs:
                     if event.is_ending or event.ends_step(step):
                         return
             except (Unreachable, Refused) as error:
-                if isinstance(error, Refused) and error.status not in Refused.UNREADY:
+                if not _may_pass(error):
                     raise
                 lost = error
             news = hearing.count > heard_before
@@ -184,7 +184,7 @@ class Runs:
             async for message in messages:
                 if not message.data:
                     continue
-                event = LogEvent.model_validate_json(message.data)
+                event = LogEvent.read_json(message.data)
                 if hearing.is_news(event.id, message.id):
                     yield event
 
@@ -197,4 +197,10 @@ class Runs:
     ) -> Started:
         body = {"action": action} | {name: v for name, v in more.items() if v is not None}
         answer = await self._wire.send("POST", at("runs", run_id), json=body, headers=headers)
-        return Started.model_validate({"run_id": run_id, "status": ""} | (answer or {}))
+        return Started.read({"run_id": run_id, "status": ""} | (answer or {}))
+
+
+def _may_pass(error: Unreachable | Refused) -> bool:
+    if isinstance(error, Refused):
+        return error.status in Refused.UNREADY
+    return not isinstance(error, NotUnderstood)

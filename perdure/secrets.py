@@ -22,14 +22,14 @@ class Secrets:
     ) -> Page[Secret]:
         page = {"limit": limit, "cursor": cursor}
         answer = await self._wire.get(self._connection.below("secrets"), page)
-        return Page[Secret].model_validate(answer)
+        return Page[Secret].read(answer)
 
     async def put(self, name: str, value: str, allowed_hosts: Sequence[str]) -> Secret:
         """The value is sent only to these hosts, and never comes back."""
         body = {"value": value, "allowed_hosts": list(allowed_hosts)}
         path = self._connection.below("secrets", name)
         answer = await self._wire.send("PUT", path, json=body)
-        return Secret.model_validate({"name": name} | (answer or {}))
+        return Secret.read({"name": name} | (answer or {}))
 
     async def remove(self, name: str) -> None:
         await self._wire.send("DELETE", self._connection.below("secrets", name))

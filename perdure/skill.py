@@ -22,8 +22,12 @@ class SkillSummary(Answer):
 
 
 class Skill(SkillSummary):
-    inputs: Any = None
-    files: Any = None
+    """The whole skill. `files` are those that are text; `inputs` are JSON Schemas by name."""
+
+    inputs: dict[str, Any] = Field(default_factory=dict[str, Any])
+    allowed_tools: tuple[str, ...] | None = None
+    files: dict[str, str] = Field(default_factory=dict[str, str])
+    warnings: tuple[Fault, ...] = ()
 
 
 class Pushed(Answer):
@@ -31,7 +35,7 @@ class Pushed(Answer):
 
     name: str = ""
     version: str = ""
-    faults: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
 
 
 class Checked(Answer):

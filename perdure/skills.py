@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from perdure.bundle import read_bundle, zipped
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from perdure.connection import Connection
     from perdure.wire import Wire
 
-LARGEST_JSON = 1024 * 1024  # bytes; the gateway takes larger bodies only as a zip
+LARGEST_JSON = 1024 * 1024  # bytes; beyond, a zip is the smaller body
+ZIP = {"Content-Type": "application/zip"}
 
 
 class Skills:
@@ -30,11 +31,11 @@ class Skills:
     ) -> Page[SkillSummary]:
         page = {"limit": limit, "cursor": cursor}
         answer = await self._wire.get(self._connection.below("skills"), page)
-        return Page[SkillSummary].model_validate(answer)
+        return Page[SkillSummary].read(answer)
 
     async def get(self, name: str) -> Skill:
         answer = await self._wire.get(self._connection.below("skills", name))
-        return Skill.model_validate(answer)
+        return Skill.read(answer)
 
     async def run(
         self,
@@ -42,16 +43,19 @@ class Skills:
         inputs: Mapping[str, Any] | None = None,
         *,
         label: str | None = None,
-        callback_url: str | None = None,
+        mode: Literal["live", "dry"] = "live",
         idempotency_key: str | None = None,
         wait: timedelta | None = None,
     ) -> Started:
-        """With `wait`, the answer has the output if the run ends in time."""
+        """With `wait`, the answer has the output if the run ends in time.
+
+        In `dry` mode what would change something is recorded, and not done.
+        """
         body: dict[str, Any] = {"inputs": dict(inputs or {})}
         if label is not None:
             body["label"] = label
-        if callback_url is not None:
-            body["callback_url"] = callback_url
+        if mode == "dry":
+            body["mode"] = mode
         # A key of its own makes it safe to ask again when the connection breaks.
         headers = {IDEMPOTENCY_KEY: idempotency_key or str(uuid4())}
         if wait is not None:
@@ -63,25 +67,27 @@ class Skills:
             headers=headers,
             patience=wait or timedelta(),
         )
-        return Started.model_validate(answer)
+        return Started.read(answer)
 
     async def check(self, skill: Path | Bundle) -> Checked:
-        """Files that are not text take no part."""
         bundle = _bundle(skill)
-        body = {"name": bundle.name, "files": bundle.texts}
-        answer = await self._wire.send("POST", self._connection.below("skills", "check"), json=body)
-        return Checked.model_validate(answer)
+        path = self._connection.below("skills", "check")
+        if _fits_json(bundle):
+            body = {"name": bundle.name, "files": bundle.texts}
+            answer = await self._wire.send("POST", path, json=body)
+        else:
+            answer = await self._wire.send("POST", path, content=zipped(bundle), headers=ZIP)
+        return Checked.read(answer)
 
     async def push(self, skill: Path | Bundle) -> Pushed:
-        """As JSON where that is possible, else as a zip."""
+        """It can be run at once; runs in flight keep the version they have."""
         bundle = _bundle(skill)
         path = self._connection.below("skills", bundle.name)
-        if bundle.is_text and bundle.size <= LARGEST_JSON:
+        if _fits_json(bundle):
             answer = await self._wire.send("PUT", path, json={"files": bundle.texts})
         else:
-            headers = {"Content-Type": "application/zip"}
-            answer = await self._wire.send("PUT", path, content=zipped(bundle), headers=headers)
-        return Pushed.model_validate({"name": bundle.name} | (answer or {}))
+            answer = await self._wire.send("PUT", path, content=zipped(bundle), headers=ZIP)
+        return Pushed.read({"name": bundle.name} | (answer or {}))
 
     async def remove(self, name: str) -> None:
         await self._wire.send("DELETE", self._connection.below("skills", name))
@@ -89,3 +95,7 @@ class Skills:
 
 def _bundle(skill: Path | Bundle) -> Bundle:
     return skill if isinstance(skill, Bundle) else read_bundle(skill)
+
+
+def _fits_json(bundle: Bundle) -> bool:
+    return bundle.is_text and bundle.size <= LARGEST_JSON

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from perdure.connection import START
-from perdure.errors import BadUsage, Refused, Unreachable
+from perdure.errors import BadUsage, NotUnderstood, Refused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -21,6 +21,7 @@ SILENCE = timedelta(seconds=60)
 LARGEST_EVENT = 16 * 1024 * 1024
 AGAIN_AFTER = (timedelta(seconds=0.2), timedelta(seconds=0.6))
 REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
+EVENTS = "text/event-stream"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
@@ -107,6 +108,8 @@ class Wire:
                 if source.response.is_error or source.response.is_redirect:
                     await source.response.aread()
                     raise self._refused(source.response)
+                if not source.response.headers.get("content-type", "").startswith(EVENTS):
+                    raise self._stranger()
                 opened()
                 async for event in source:
                     yield event
@@ -139,8 +142,6 @@ class Wire:
                 return Unreachable(f"the gateway at {self._url} does not answer in time")
             case httpx2.LocalProtocolError():
                 return BadUsage(f"this cannot be sent: {error}")
-            case httpx2.SSEError():
-                return self._stranger()
             case _:
                 return Unreachable(f"the connection to {self._url} broke: {error}")
 
@@ -163,8 +164,8 @@ class Wire:
             raise self._stranger()
         return document
 
-    def _stranger(self) -> Unreachable:
-        return Unreachable(f"what answers at {self._url} is no Perdure gateway")
+    def _stranger(self) -> NotUnderstood:
+        return NotUnderstood(f"what answers at {self._url} is no Perdure gateway")
 
 
 def _given(params: Mapping[str, Any] | None) -> dict[str, Any]:

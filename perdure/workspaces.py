@@ -20,10 +20,10 @@ class Workspaces:
         self, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[Workspace]:
         answer = await self._wire.get(at("workspaces"), {"limit": limit, "cursor": cursor})
-        return Page[Workspace].model_validate(answer)
+        return Page[Workspace].read(answer)
 
     async def get(self, workspace: str) -> Workspace:
-        return Workspace.model_validate(await self._wire.get(at("workspaces", workspace)))
+        return Workspace.read(await self._wire.get(at("workspaces", workspace)))
 
     async def create(
         self,
@@ -35,7 +35,7 @@ class Workspaces:
     ) -> Workspace:
         body = _given(id=workspace_id, name=name, timezone=timezone, settings=settings)
         answer = await self._wire.send("POST", at("workspaces"), json=body)
-        return Workspace.model_validate(answer)
+        return Workspace.read(answer)
 
     async def change(
         self,
@@ -47,7 +47,7 @@ class Workspaces:
     ) -> Workspace:
         body = _given(name=name, timezone=timezone, settings=settings)
         answer = await self._wire.send("PATCH", at("workspaces", workspace), json=body)
-        return Workspace.model_validate(answer)
+        return Workspace.read(answer)
 
 
 def _given(**fields: Any) -> dict[str, Any]:

@@ -63,7 +63,12 @@ async def examine(session: Session) -> AsyncGenerator[Check]:
         yield wrong("credentials", error.detail, "mend that first")
         credentials = None
     else:
-        yield _found(place, credentials)
+        found = _found(place, credentials)
+        yield found
+        if not found.ok:
+            for check in _ports():
+                yield check
+            return
     if place is not None and place.is_dir():
         for check in _private(place):
             yield check

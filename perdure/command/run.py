@@ -50,6 +50,9 @@ async def run(
     label: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What lists call this run.")
     ] = None,
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Record what would change something, and do not do it.")
+    ] = False,
 ) -> ExitCode:
     """Run a skill and watch it to its end.
 
@@ -59,7 +62,11 @@ async def run(
     async with session.client() as client:
         try:
             started = await client.skills.run(
-                skill, inputs, label=label, idempotency_key=idempotency_key
+                skill,
+                inputs,
+                label=label,
+                mode="dry" if dry else "live",
+                idempotency_key=idempotency_key,
             )
         except asyncio.CancelledError:
             session.output.note("left before the gateway answered: see `perdure runs list`")

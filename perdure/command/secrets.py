@@ -42,7 +42,8 @@ async def put(
 ) -> None:
     """Set a secret; its value is asked for, or read from stdin.
 
-    It is never an argument, since others see those. One newline at the end of stdin is not part of it.
+    It is never an argument, since others see those. One newline at the end of stdin is no part
+    of it.
     """
     if not hosts:
         raise BadUsage("name the hosts it may be sent to, such as --host api.example.com")

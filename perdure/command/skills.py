@@ -7,7 +7,7 @@ import typer
 
 from perdure.command.exits import ExitCode
 from perdure.command.output import Styled, fault_pieces
-from perdure.command.plain import as_json, plain
+from perdure.command.plain import as_json
 from perdure.command.root import root
 from perdure.command.session import Cursor, Limit, Session, command, group
 from perdure.command.view import more
@@ -113,11 +113,10 @@ async def push(session: Session, folder: Folder, *, name: NameOfFolder = None) -
 
     bundle = read_bundle(folder, name)
     async with session.client() as client:
-        # What is not text cannot be asked about beforehand; the upload checks it all the same.
-        checked = await client.skills.check(bundle) if bundle.is_text else None
-        if checked and session.form == "text":
+        checked = await client.skills.check(bundle)
+        if session.form == "text":
             _print_faults(session, folder, checked.faults)
-        if checked and not checked.ok:
+        if not checked.ok:
             if session.form == "json":
                 session.output.document(checked.document())
             session.output.note(f"{bundle.name} was not pushed")
@@ -151,13 +150,13 @@ def _print_faults(session: Session, folder: Path, faults: Sequence[Fault]) -> No
 def _print_file(session: Session, skill: Skill, path: str) -> ExitCode:
     from perdure.errors import BadUsage
 
-    files = _files(skill)
-    if path not in files:
-        raise BadUsage(f"{skill.name} has no file {path}: it has {', '.join(files) or 'none'}")
+    if path not in skill.files:
+        known = ", ".join(sorted(skill.files))
+        raise BadUsage(f"{skill.name} has no text file {path}: it has {known}")
     if session.form == "json":
-        session.output.document({"path": path, "content": files[path]})
+        session.output.document({"path": path, "content": skill.files[path]})
     else:
-        session.output.say(plain(files[path] or "").rstrip("\n"))
+        session.output.say(skill.files[path].rstrip("\n"))
     return ExitCode.OK
 
 
@@ -168,14 +167,18 @@ def _show(session: Session, skill: Skill) -> None:
     for label, value in (("schedule", skill.schedule), ("last run", skill.last_run_at)):
         if value:
             output.say(Styled(f"  {label}: ", "dim"), value)
-    if isinstance(skill.inputs, dict) and skill.inputs:
+    if skill.allowed_tools is not None:
+        output.say(Styled("  tools: ", "dim"), " ".join(skill.allowed_tools) or "none")
+    if skill.inputs:
         output.say()
         output.table(("INPUT", "TYPE", "DEFAULT", "ABOUT"), map(_input_row, skill.inputs.items()))
-    if files := _files(skill):
+    if skill.files:
         output.say()
         output.say(Styled("files", "bold"))
-        for path in files:
+        for path in sorted(skill.files):
             output.say(f"  {path}")
+    for fault in skill.warnings:
+        output.say(*fault_pieces(fault))
 
 
 def _input_row(named: tuple[str, Any]) -> list[str]:
@@ -189,17 +192,3 @@ def _input_row(named: tuple[str, Any]) -> list[str]:
 def _about(fields: dict[str, Any]) -> str:
     about = fields.get("description")
     return about if isinstance(about, str) else ""
-
-
-def _files(skill: Skill) -> dict[str, str | None]:
-    """Paths with their text, where the gateway says it."""
-    match skill.files:
-        case dict():
-            return {
-                str(path): text if isinstance(text, str) else None
-                for path, text in skill.files.items()
-            }
-        case list():
-            return dict.fromkeys(map(str, skill.files))
-        case _:
-            return {}
