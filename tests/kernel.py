@@ -53,6 +53,7 @@ class World:
     calls: Counter[str] = field(default_factory=Counter[str])
     keys: list[str] = field(default_factory=list[str])
     holding: Counter[str] = field(default_factory=Counter[str])
+    released: Counter[str] = field(default_factory=Counter[str])
     open: set[str] = field(default_factory=set[str])
     mended: bool = False
 
@@ -71,6 +72,7 @@ class World:
             if arguments.hold and arguments.hold not in world.open:
                 world.holding[arguments.hold] += 1
                 await until(lambda: arguments.hold in world.open, timedelta(minutes=2))
+                world.released[arguments.hold] += 1
             if not world.mended and world.calls[path] <= arguments.times:
                 if arguments.fail == "now":
                     raise HttpFailedForNow(f"{path} fails for now")

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, NoReturn
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 from temporalio.worker import (
     ContinueAsNewInput,
@@ -23,6 +24,7 @@ from core.run import Failure, RunOrigin
 from workflows.failures import failure_of
 from workflows.state import CURRENT, RunState
 
+PAUSED = "perdure-paused"  # a header that carries the pause into the next part
 OURS = (RECORD, GIVEN)  # bookkeeping: neither paused nor counted as work
 
 
@@ -48,11 +50,14 @@ class RunInbound(WorkflowInboundInterceptor):
         run = self._run(origin, run_id)
         CURRENT.set(run)
         run.listen()
+        run.paused = run.paused or PAUSED in input.headers
         await asyncio.sleep(0)  # a pause sent with the start counts from the first step
         if info.workflow_type == BATCH:
             return await self.next.execute_workflow(input)
         if info.continued_run_id is None:
             run.begin_telling()
+        else:
+            run.go_on_telling()
         return await self._recorded(run, input)
 
     def _run(self, origin: RunOrigin, run_id: str) -> RunState:
@@ -66,6 +71,9 @@ class RunInbound(WorkflowInboundInterceptor):
             await run.fetch_given()
             result = await self.next.execute_workflow(input)
             refuse_if_large(result)
+        except workflow.ContinueAsNewError:
+            await run.stop_telling()
+            raise
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.create_task(run.end_telling("cancelled")))
             raise
@@ -135,6 +143,9 @@ class RunOutbound(WorkflowOutboundInterceptor):
         return handle
 
     def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:
+        run = self._inbound.run
+        if run is not None and run.paused:
+            input.headers = {**input.headers, PAUSED: Payload(data=b"1")}
         self.next.continue_as_new(input)
 
     async def _start_later(self, run: RunState, input: StartActivityInput) -> Any:

@@ -184,13 +184,22 @@ class RunState:
         self._told = "running", ()
         self._telling = asyncio.create_task(self._tell_started())
 
-    async def end_telling(
-        self, status: RunStatus, *, output: Any = None, error: Failure | None = None
-    ) -> None:
+    def go_on_telling(self) -> None:
+        """After continue-as-new the row knows already that the run goes on."""
+        self._told = "running", ()
+        self.changed()
+
+    async def stop_telling(self) -> None:
         """Later `seq` wins, so an open record still under way can be dropped."""
         self._told = None
         if self._telling is not None:
             self._telling.cancel()
+            await asyncio.sleep(0)
+
+    async def end_telling(
+        self, status: RunStatus, *, output: Any = None, error: Failure | None = None
+    ) -> None:
+        await self.stop_telling()
         request = self._request(status, output=output, error=error)
         await self._record(request, policies.RECORD_END)
 
@@ -216,13 +225,15 @@ class RunState:
         output: Any = None,
         error: Failure | None = None,
     ) -> RecordRequest:
-        self._seq += 1
+        # Grows also from one part of a continued run to the next.
+        now = workflow.now()
+        self._seq = max(self._seq + 1, int(now.timestamp() * 1_000_000))
         return RecordRequest(
             run=self.run_id,
             seq=self._seq,
             origin=self.origin,
             status=status,
-            at=workflow.now(),
+            at=now,
             waiting_for=waiting,
             output=output,
             error=error,
