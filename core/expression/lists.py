@@ -6,7 +6,7 @@ from typing import Any
 
 from core.expression.fault import ExpressionFault
 from core.expression.fuel import Meter
-from core.expression.operators import NUMBERS, SUMS, order_of
+from core.expression.operators import NUMBERS, add, order_of
 from core.expression.texts import bounds, count
 from core.expression.values import canonical_text, kind_of
 
@@ -37,7 +37,7 @@ def total(meter: Meter, value: Any) -> Any:
         meter.charge(2)
         if type(item) not in NUMBERS:
             raise ExpressionFault(f"sum adds numbers, found {kind_of(item)}")
-        amount = SUMS["+"](amount, item, meter)
+        amount = add(amount, item, meter)
     return amount
 
 

@@ -139,17 +139,17 @@ def unequal(left: Any, right: Any, meter: Meter) -> bool:
     return not equal(left, right, meter)
 
 
-def is_in(wanted: Any, whole_: Any, meter: Meter) -> bool:
-    if type(whole_) is list:
-        meter.charge(len(whole_))
+def is_in(wanted: Any, container: Any, meter: Meter) -> bool:
+    if type(container) is list:
+        meter.charge(len(container))
         if type(wanted) is str:
-            meter.charge(len(whole_) * len(wanted) >> 6)
-            return wanted in whole_
-        return any(equal(wanted, item, meter) for item in whole_)
-    if type(whole_) is dict:
-        return type(wanted) is str and wanted in whole_
-    hint = ": use contains()" if type(whole_) is str else ""
-    raise ExpressionFault(f'"in" looks into a list or a map, found {kind_of(whole_)}{hint}')
+            meter.charge(len(container) * len(wanted) >> 6)
+            return wanted in container
+        return any(equal(wanted, item, meter) for item in container)
+    if type(container) is dict:
+        return type(wanted) is str and wanted in container
+    hint = ": use contains()" if type(container) is str else ""
+    raise ExpressionFault(f'"in" looks into a list or a map, found {kind_of(container)}{hint}')
 
 
 def _comparison(sign: str, holds: Callable[[Any, Any], bool]) -> Operator:
@@ -166,9 +166,9 @@ def _comparison(sign: str, holds: Callable[[Any, Any], bool]) -> Operator:
     return compare
 
 
-SUMS: dict[str, Operator] = {"+": add, "-": subtract}
 OPERATORS: dict[str, Operator] = {
-    **SUMS,
+    "+": add,
+    "-": subtract,
     "*": multiply,
     "/": divide,
     "%": remainder,
