@@ -11,7 +11,6 @@ from core.expression.fault import ExpressionFault, syntax_fault
 from core.expression.functions import FUNCTIONS, MAKES_TIMES, unknown_function, wrong_count
 from core.expression.macros import MACROS, Evaluate
 from core.expression.operators import OPERATORS
-from core.expression.parser import RESERVED
 from core.expression.tree import (
     Call,
     Chain,
@@ -133,7 +132,7 @@ class Compiler:
         if not 2 <= len(node.arguments) <= most:
             raise syntax_fault(f'write "list.{node.name}(item, …)"', node.position)
         variable, *bodies = node.arguments
-        if not isinstance(variable, Name) or variable.name in RESERVED:
+        if not isinstance(variable, Name):
             raise syntax_fault(
                 f"the first argument of {node.name} is a name for the item", variable.position
             )
