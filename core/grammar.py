@@ -110,6 +110,8 @@ class _Grammar:
         )
         self._draft.every.append(draft)
         if not step:
+            if isinstance(value, dict):
+                self._report.error(path, "this step is empty")
             return draft
         draft.kind = self._kind(path, step)
         self._common(draft, step)
@@ -120,9 +122,10 @@ class _Grammar:
         return draft
 
     def _id(self, path: Path, step: dict[str, Any]) -> str:
+        if not step:
+            return ""
         if "id" not in step:
-            if step:
-                self._report.error(path, "this step has no `id`")
+            self._report.error(path, "this step has no `id`")
             return ""
         here = (*path, "id")
         name = words.name(self._report, here, step["id"], "a step id")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
-from core.faults import near, nearest, quoted
+from core.faults import MAX_STRANGERS, near, nearest, quoted
 from core.skill import Schema
 from core.source import Path
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
 MAX_EXPANDED = 2_000
+MAX_DEPTH = 100  # payloads decode up to 200
 MAX_PROBLEMS = 20
 LONGEST_SHOWN = 60
 
@@ -53,14 +54,35 @@ def problems(schema: Schema, value: Any) -> list[Problem]:
     """What the schema has against the value; the schema has been checked."""
     found: list[Problem] = []
     try:
+        if _depth(value) > MAX_DEPTH:
+            return [Problem((), f"nested more than {MAX_DEPTH} levels deep")]
         for error in _compiled(json.dumps(schema)).iter_errors(value):
             found.extend(_explained(error))
             if len(found) >= MAX_PROBLEMS:
                 break
     except (ValueError, TypeError, OverflowError, RecursionError):
         # Raised for what JSON cannot hold: other types, broken texts, endless nesting.
-        return [Problem((), "not a JSON value, or nested too deep")]
+        return [Problem((), "no JSON value, or nested too deep")]
     return found
+
+
+def _depth(value: Any) -> int:
+    """Of a JSON value; raises for any other."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    text.encode()
+    depth = text.count("[") + text.count("{")
+    if depth <= MAX_DEPTH:
+        return depth
+    depth, level = 0, [value]
+    while level := [inner for each in level for inner in _inner(each)]:
+        depth += 1
+    return depth
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 @lru_cache(maxsize=1024)
@@ -130,6 +152,7 @@ class _Walk:
     found: list[Problem] = field(default_factory=list[Problem])
     inner: dict[Path, list[Path]] = field(default_factory=dict[Path, list[Path]])
     references: dict[Path, str] = field(default_factory=dict[Path, str])
+    strangers: int = 0
 
     def visit(self, schema: Any, path: Path) -> None:
         self.inner[path] = []
@@ -158,7 +181,14 @@ class _Walk:
                 if name not in TYPES:
                     hint = near(str(name), TYPES)
                     self.found.append(Problem(path, f"unknown type {show(name)}{hint}"))
-        elif key not in KEYWORDS and (meant := nearest(key, KEYWORDS)):
+        elif key not in KEYWORDS and key[:2] != "x-":
+            self._stranger(key, path)
+
+    def _stranger(self, key: str, path: Path) -> None:
+        """JSON Schema passes over words it does not know, and with them over slips."""
+        self.strangers += 1
+        meant = nearest(key, KEYWORDS) if self.strangers <= MAX_STRANGERS else None
+        if meant is not None:
             message = f"{quoted(key)} means nothing in JSON Schema; did you mean `{meant}`?"
             self.found.append(Problem(path, message, severity="warning"))
 

@@ -261,6 +261,8 @@ class _Builder:
             hint = "; quote a value that contains a colon"
         elif "alphabetic" in problem:
             hint = "; quote a value that begins with `*` or `&`"
+        elif "${" in written and "expected ','" in problem:
+            hint = "; inside { } and [ ] quote a value that holds `${…}`"
         elif "cannot start any token" in problem:
             hint = "; quote a value that begins with this character"
         else:

@@ -318,6 +318,10 @@ BROKEN_FLOWS: dict[str, tuple[str, list[str]]] = {
         "steps:\n  - {id: a, compute: echo}\noutput: note: this\n",
         ["flow.yaml:3:13: not YAML: ", "quote a value that contains a colon"],
     ),
+    "an expression that needs quotes": (
+        "steps:\n  - {id: a, compute: echo, with: {value: ${inputs.x}}}\n",
+        ["flow.yaml:2:", "inside { } and [ ] quote a value that holds `${…}`"],
+    ),
     "two documents": (
         "steps: [{id: a, compute: echo}]\n---\nsteps: []\n",
         ["flow.yaml:2:1: a second document begins here"],
