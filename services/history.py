@@ -13,7 +13,7 @@ from core import stored_log
 from core.cursor import Cursor
 from core.errors import HistoryGone, NotFound, RunNotEnded, Unavailable
 from core.event import ENDINGS, LogEvent, Outcome
-from core.line import TIMED_OUT, failure_of_run
+from core.line import BATCH_NAME, TIMED_OUT, failure_of_run
 from core.log import Entry, Log, Notes, wants_notes
 from core.run import ENDED
 from core.steps import Steps
@@ -33,6 +33,7 @@ RECONNECT_AFTER = timedelta(seconds=1)
 # Between a run's row and its workflow.
 STARTS_WITHIN = timedelta(seconds=10)
 LOOK_FOR_START_EVERY = timedelta(milliseconds=200)
+LONGEST_NAME = 500  # Temporal refuses ids of more than 1,000 bytes
 
 
 class Attempts(Protocol):
@@ -69,6 +70,19 @@ class Histories:
                 return
             except Unavailable:
                 await asyncio.sleep(RECONNECT_AFTER.total_seconds())
+
+    async def stream(
+        self, run: Run, after: str | None = None, step: str | None = None
+    ) -> AsyncGenerator[Entry]:
+        """Live until the end, or what is kept of a run that is over.
+
+        The row of a run says that it ended a moment before its last event is there.
+        """
+        kept = run.status in ENDED and await self._closed(run.run_id)
+        source = self.entries(run, after, step) if kept else self.follow(run.run_id, after, step)
+        async with aclosing(source) as entries:
+            async for entry in entries:
+                yield entry
 
     async def page(
         self, run: Run, after: str | None, limit: int, step: str | None = None
@@ -134,9 +148,16 @@ class Histories:
                     yield entry
         except NotFound:
             if step is not None:
-                raise NotFound(f"run {run.run_id} has no batch {step}") from None
+                raise NotFound(f"run {run.run_id} has no batch {step[:LONGEST_NAME]}") from None
             if run.started_at is not None:
                 raise HistoryGone(f"the log of run {run.run_id} is no longer kept") from None
+
+    async def _closed(self, run_id: str) -> bool:
+        try:
+            described = await executions.describe(self._client, run_id)
+        except NotFound:
+            return True
+        return described.status is not WorkflowExecutionStatus.RUNNING
 
     async def _stored(self, run: Run) -> list[dict[str, Any]] | None:
         if run.status not in ENDED:
@@ -235,4 +256,8 @@ async def _next(pages: AsyncIterator[executions.Page]) -> executions.Page | None
 
 
 def _workflow(run_id: str, step: str | None) -> str:
-    return run_id if step is None else f"{run_id}/{step}"
+    if step is None:
+        return run_id
+    if len(step) > LONGEST_NAME or not BATCH_NAME.fullmatch(step):
+        raise NotFound(f"{step[:LONGEST_NAME]} is no batch, such as signals[500..999]")
+    return f"{run_id}/{step}"

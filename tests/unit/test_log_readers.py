@@ -200,7 +200,7 @@ def assert_told_in_turn(events: list[LogEvent]) -> None:
                 attempts[event.step] = 1
             case "step.retrying":
                 assert event.attempt == attempts[event.step] + 1
-                attempts[event.step] = event.attempt
+                attempts[event.step] += 1
             case _:
                 del attempts[event.step]
     assert attempts == {}

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from core.digest import digest_of
-from core.effects import DECIDE, Given, GivenRequest
+from core.effects import DECIDE, ChildReady, ChildRequest, Given, GivenRequest
 from core.errors import HistoryGone, NotFound
-from tests.kernel import Kernel
+from core.flow import Flow
+from tests.kernel import Kernel, with_children
 from tests.workflow.flows import flow, watched
 
 BY = {"actor": {"kind": "user", "id": "tester"}}
 
 
 async def closed(handle: WorkflowHandle[Any, Any]) -> None:
-    try:
+    with suppress(WorkflowFailureError):
         await handle.result()
-    except WorkflowFailureError:
-        pass
 
 
 async def given(
@@ -130,9 +130,7 @@ async def test_pages_stay_below_what_one_payload_may_hold(kernel: Kernel) -> Non
         sizes: list[int] = []
         more = True
         while more:
-            request = GivenRequest(
-                workspace=kernel.workspace.id, run=old.id, page=len(sizes)
-            )
+            request = GivenRequest(workspace=kernel.workspace.id, run=old.id, page=len(sizes))
             page = await kernel.histories.given(request)
             sizes.append(len(page.model_dump_json()))
             more = page.more
@@ -156,3 +154,47 @@ async def test_nobody_is_given_what_another_workspace_did(kernel: Kernel) -> Non
 async def test_a_history_that_is_gone_has_a_name(kernel: Kernel) -> None:
     with pytest.raises(HistoryGone):
         await kernel.histories.given(GivenRequest(workspace=kernel.workspace.id, run="long-gone"))
+
+
+class Children:
+    """Every skill is one flow of one watched step, that fails until the world is mended."""
+
+    async def prepare(self, request: ChildRequest) -> ChildReady:
+        origin = request.origin.model_copy(
+            update={
+                "skill": request.skill,
+                "parent": request.parent,
+                "depth": request.origin.depth + 1,
+                "given_by": request.given_by,
+            }
+        )
+        fail = "for_good" if request.skill == "broken" else None
+        body = flow(watched("paid", 1), watched(f"{request.skill}_end", 2, fail=fail))
+        return ChildReady(
+            kind="flow", origin=origin, flow=Flow.model_validate(body), inputs=request.inputs
+        )
+
+
+async def test_a_child_run_is_given_whole_or_goes_on_where_it_stood(kernel: Kernel) -> None:
+    kernel = with_children(kernel, Children())
+    good = {"kind": "skill", "id": "good", "skill": "good", "inputs": {"n": 1}}
+    broken = {"kind": "skill", "id": "broken", "skill": "broken"}
+    async with kernel.worker():
+        old = await kernel.start(flow(good, broken))
+        await closed(old)
+        request = GivenRequest(workspace=kernel.workspace.id, run=old.id)
+        found = await kernel.histories.given(request)
+        child = found.children["broken"]
+        inside = await given(kernel, child)
+        kernel.world.mended = True
+        kernel.world.calls.clear()
+        new = await kernel.start(flow(good, broken), given_by=old.id)
+        assert await new.result() == 2
+
+    body = {"skill": "good", "inputs": {"n": 1}}
+    assert set(found.steps) == {"good"}
+    assert found.steps["good"].digest == digest_of("skill", body)
+    assert set(found.children) == {"broken"}
+    assert child.startswith("broken-")
+    assert inside == {"paid": 1}
+    assert kernel.world.calls == {"broken_end": 1}

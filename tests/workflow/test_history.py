@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing, suppress
 from typing import Any
 
 import pytest
@@ -23,10 +24,8 @@ async def followed(kernel: Kernel, handle: WorkflowHandle[Any, Any]) -> list[Log
 
 
 async def closed(kernel: Kernel, handle: WorkflowHandle[Any, Any]) -> Run:
-    try:
+    with suppress(WorkflowFailureError):
         await handle.result()
-    except WorkflowFailureError:
-        pass
     return await kernel.ended(handle)
 
 
@@ -90,6 +89,8 @@ async def test_a_log_reads_the_same_by_pages_and_from_the_archive(kernel: Kernel
     log = await kernel.histories.log(run)
 
     for _ in ("from the history", "from the archive"):
+        streamed = [event async for event, _ in kernel.histories.stream(run)]
+        assert streamed == log
         paged: list[LogEvent] = []
         cursor: str | None = None
         while True:
@@ -106,15 +107,18 @@ async def test_retries_are_told_while_they_are_pending(kernel: Kernel) -> None:
     slow = {"attempts": 3, "backoff": "1h"}
     async with kernel.worker():
         handle = await kernel.start(flow(watched("call", fail="now", retry=slow)))
-        live: list[LogEvent] = []
-        async for event, cursor in kernel.histories.follow(handle.id):
-            live.append(event)
-            if event.kind == "step.retrying":
-                break
+        heard: list[tuple[LogEvent, str]] = []
+        async with aclosing(kernel.histories.follow(handle.id)) as entries:
+            async for entry in entries:
+                heard.append(entry)
+                if entry[0].kind == "step.retrying":
+                    break
+        live = [event for event, _ in heard]
         run = await kernel.row(handle)
         now, _ = await kernel.histories.page(run, None, 50)
         (step,) = await kernel.histories.steps(run)
         await handle.terminate(reason="enough")
+        cursor = heard[-1][1]
         rest = [event async for event, _ in kernel.histories.follow(handle.id, cursor)]
     log = await kernel.histories.log(run)
 
@@ -206,8 +210,9 @@ async def test_batches_are_lines_that_open_into_logs_of_their_own(kernel: Kernel
     assert told(inside + rest)[0] == "step.started each[500..599]"
     assert told(inside + rest)[-1] == "step.finished each[500..599]"
     assert sum(event.kind == "step.finished" for event in inside + rest) == 101
-    with pytest.raises(NotFound):
-        await kernel.histories.page(run, None, 10, step="each[7..9]")
+    for unknown in ("each[7..9]", "each", "x" * 2_000, f"{'x' * 2_000}[0..1]"):
+        with pytest.raises(NotFound):
+            await kernel.histories.page(run, None, 10, step=unknown)
 
 
 async def test_a_run_that_nobody_has_begun_has_no_log(kernel: Kernel) -> None:
@@ -220,8 +225,21 @@ async def test_a_run_that_nobody_has_begun_has_no_log(kernel: Kernel) -> None:
     unknown = row.model_copy(update={"run_id": "no-such-run"})
     assert await kernel.histories.page(unknown, None, 10) == ([], None)
     assert await kernel.histories.steps(unknown) == ()
+    began = unknown.model_copy(update={"started_at": row.created_at})
     with pytest.raises(HistoryGone):
-        began = unknown.model_copy(update={"started_at": row.created_at})
         await kernel.histories.page(began, None, 10)
     with pytest.raises(NotFound):
         await kernel.histories.outcome("no-such-run")
+
+
+async def test_a_stream_goes_on_when_only_the_row_says_that_the_run_ended(kernel: Kernel) -> None:
+    async with kernel.worker():
+        handle = await kernel.start(flow(watched("a", 1, hold="gate")))
+        await kernel.world.arrives("gate")
+        early = (await kernel.row(handle)).model_copy(update={"status": "succeeded"})
+        heard: list[str] = []
+        async for event, _ in kernel.histories.stream(early):
+            heard.append(event.kind)
+            kernel.world.open.add("gate")
+
+    assert heard[-1] == "run.succeeded"
