@@ -53,8 +53,9 @@ def named_failures() -> Generator[None]:
 class Pool:
     """What the store uses of asyncpg's pool; failures come out named."""
 
-    def __init__(self, connections: asyncpg.Pool) -> None:
+    def __init__(self, connections: asyncpg.Pool, answer_within: timedelta) -> None:
         self._connections = connections
+        self._answer_within = answer_within
 
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         async with self.acquire() as connection:
@@ -80,8 +81,8 @@ class Pool:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncGenerator[Connection]:
-        # The timeout also bounds the release, which otherwise waits for ever on a frozen server.
-        waiting = CONNECT_WITHIN.total_seconds()
+        """Where all connections stay in use, Postgres is as good as away."""
+        waiting = self._answer_within.total_seconds()
         with named_failures():
             async with self._connections.acquire(timeout=waiting) as connection:
                 yield connection
@@ -111,23 +112,22 @@ async def open_pool(
 ) -> Pool:
     """Opens even while Postgres is away; connections are made when they are needed."""
     seconds = answer_within.total_seconds()
-    return Pool(
-        await asyncpg.create_pool(
-            dsn,
-            # asyncpg logs a traceback a moment for a floor it cannot keep while Postgres is away.
-            min_size=0,
-            max_size=max_size,
-            timeout=CONNECT_WITHIN.total_seconds(),
-            # A frozen server keeps no statement_timeout, so the client counts too.
-            command_timeout=seconds + 1,
-            server_settings={
-                "application_name": "perdure",
-                "statement_timeout": f"{seconds * 1000:.0f}",
-            },
-            init=_prepare,
-            reset=_keep,
-        )
+    connections = await asyncpg.create_pool(
+        dsn,
+        # asyncpg logs a traceback a moment for a floor it cannot keep while Postgres is away.
+        min_size=0,
+        max_size=max_size,
+        timeout=CONNECT_WITHIN.total_seconds(),
+        # A frozen server keeps no statement_timeout, so the client counts too.
+        command_timeout=seconds + 1,
+        server_settings={
+            "application_name": "perdure",
+            "statement_timeout": f"{seconds * 1000:.0f}",
+        },
+        init=_prepare,
+        reset=_keep,
     )
+    return Pool(connections, answer_within)
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

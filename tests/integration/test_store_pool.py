@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -24,59 +22,12 @@ from store.sealing import Keyring
 from store.secrets import Secrets
 from store.skills import Skills
 from store.workspaces import Workspaces
+from tests.integration.line import Line
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYRING = Keyring({"test": bytes(32)})
 ACTOR = Actor(kind="system", id="test")
 SOON = timedelta(milliseconds=300)
-
-
-class Line:
-    """The network between a pool and Postgres, which can be cut, or go silent."""
-
-    def __init__(self, database: str) -> None:
-        parts = urlsplit(database)
-        options = parse_qs(parts.query)
-        self._socket = f"{options['host'][0]}/.s.PGSQL.{options['port'][0]}"
-        self._database = parts.path
-        self._flows = asyncio.Event()
-        self._flows.set()
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._port = 0
-
-    @property
-    def dsn(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self._port}{self._database}?sslmode=disable"
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._join, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
-
-    async def cut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-
-    def freeze(self) -> None:
-        self._flows.clear()
-
-    def thaw(self) -> None:
-        self._flows.set()
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(self._socket)
-        self._writers |= {writer, back}
-        await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                await self._flows.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.close()
 
 
 @pytest.fixture
@@ -206,6 +157,13 @@ async def test_a_silent_server_is_given_up(line: Line, remote: Pool) -> None:
         with pytest.raises(Unavailable):
             await remote.fetchval("SELECT 1")
     line.thaw()
+    assert await remote.fetchval("SELECT 1") == 1
+
+
+async def test_a_pool_whose_connections_stay_in_use_says_so(remote: Pool) -> None:
+    async with asyncio.timeout(5), remote.acquire(), remote.acquire():
+        with pytest.raises(Unavailable):
+            await remote.fetchval("SELECT 1")
     assert await remote.fetchval("SELECT 1") == 1
 
 

@@ -97,6 +97,26 @@ class TestQueue:
         assert sorted(outcome for _, outcome in answers) == ["existing"] * 49 + ["new"]
         assert await pool.fetchval("SELECT count(*) FROM runs") == 1
 
+    async def test_a_run_whose_twin_is_being_written_waits_and_gets_it(
+        self, runs: Runs, pool: Pool
+    ) -> None:
+        await runs.queue(new_run("r0"))
+        async with pool.transaction() as connection:
+            await connection.execute(
+                "INSERT INTO runs SELECT (jsonb_populate_record(runs, $1)).* FROM runs",
+                {"run_id": "r1"},
+            )
+            await connection.execute(
+                "UPDATE runs SET idempotency_hash = 'key', request_hash = 'body', inputs = NULL"
+                " WHERE run_id = 'r1'"
+            )
+            twin = asyncio.create_task(runs.queue(new_run("r2", **SAME_KEY)))
+            async with asyncio.timeout(10):
+                while not await pool.fetchval("SELECT bool_or(NOT granted) FROM pg_locks"):
+                    await asyncio.sleep(0.01)
+        run, outcome = await twin
+        assert (run.run_id, outcome) == ("r1", "existing")
+
     async def test_same_idempotency_hash_gives_the_run_also_after_it_ended(
         self, runs: Runs
     ) -> None:
@@ -247,9 +267,11 @@ class TestSettle:
     async def test_temporals_word_stands_where_it_differs(self, runs: Runs) -> None:
         await runs.queue(new_run())
         await runs.record(record("succeeded", 1, output="kept"))
+        await runs.archive("r1", "acme", [])
         assert await runs.settle("r1", "cancelled", NOON)
         run = await read(runs)
         assert (run.status, run.output) == ("cancelled", "kept")
+        assert await runs.unarchived(5) != []
 
     async def test_a_settled_run_is_not_opened_by_a_late_record(self, runs: Runs) -> None:
         await runs.queue(new_run())

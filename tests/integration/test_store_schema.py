@@ -60,6 +60,14 @@ async def test_a_migration_that_fails_leaves_nothing_and_can_be_mended(
     assert await migrate(empty, folder) == ["0002_second"]
 
 
+async def test_a_migration_and_the_note_of_it_are_one(empty: str, folder: Path, pool: Pool) -> None:
+    spoiled = "CREATE TABLE one (a int); INSERT INTO schema_migrations VALUES ('0001_first', '')"
+    (folder / "0001_first.sql").write_text(spoiled)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await migrate(empty, folder)
+    assert await pool.fetchval("SELECT to_regclass('one') IS NULL")
+
+
 async def test_a_migration_that_was_changed_afterwards_is_refused(
     empty: str, folder: Path, pool: Pool
 ) -> None:
