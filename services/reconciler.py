@@ -51,15 +51,22 @@ class Reconciler:
         self._unreadable: set[str] = set()
 
     async def keep_going(self) -> None:
-        while True:
-            try:
-                if await self._leadership.held():
-                    await self.round()
-            except (PerdureError, RPCError) as error:
-                log.info("the reconciler waits: %s", error)
-            except Exception:
-                log.exception("a round of the reconciler failed")
-            await asyncio.sleep(EVERY.total_seconds())
+        try:
+            while True:
+                await self._try_a_round()
+                await asyncio.sleep(EVERY.total_seconds())
+        finally:
+            # The pool would wait for the connection that holds the lead.
+            await self._leadership.resign()
+
+    async def _try_a_round(self) -> None:
+        try:
+            if await self._leadership.held():
+                await self.round()
+        except (PerdureError, RPCError) as error:
+            log.info("the reconciler waits: %s", error)
+        except Exception:
+            log.exception("a round of the reconciler failed")
 
     async def round(self) -> None:
         await self._look_at_ended()
