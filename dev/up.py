@@ -31,6 +31,8 @@ def main() -> NoReturn:
     parser = argparse.ArgumentParser(prog="perdure up", description=__doc__)
     parser.add_argument("--no-worker", action="store_true", help="start all but the worker")
     chosen = parser.parse_args()
+    # Temporal would let everybody read its database, and the home may have to be passable.
+    os.umask(0o077)
     try:
         plan = Plan.from_environment("elsewhere" if chosen.no_worker else "here")
         status = asyncio.run(up(plan))

@@ -54,7 +54,7 @@ def test_the_web_ui_is_told_where_payloads_are_decoded(installation: Installatio
 
 def test_what_it_keeps_is_closed_to_other_users(installation: Installation) -> None:
     assert installation.home.stat().st_mode & 0o066 == 0
-    for secret in ("credentials.json", "keys.json", "environment"):
+    for secret in ("credentials.json", "keys.json", "environment", "temporal.db"):
         assert (installation.home / secret).stat().st_mode & 0o777 == 0o600
 
 
