@@ -55,7 +55,8 @@ def _call(arguments: list[str]) -> int:
         context: Any = getattr(error, "ctx", None)
         help_of = f" (see `{context.command_path} --help`)" if context else ""
         message = error.format_message()
-        if not message:  # no arguments at all: Typer has shown the help
+        if message.startswith("Usage: "):  # no arguments at all: the message is the help
+            sys.stdout.write(message + "\n")
             return error.exit_code
         raise BadUsage(f"{message.rstrip('.')}{help_of}") from None
     return int(code or 0)

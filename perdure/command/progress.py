@@ -82,14 +82,15 @@ class Progress:
     def _see_run(self, event: LogEvent) -> list[list[Piece]]:
         if event.kind == "approval.decided":
             return [[_decision(event)]]
-        if event.kind not in STATUS_OF:
+        if event.kind not in STATUS_OF and not event.is_ending:
             return []
-        self.status = STATUS_OF[event.kind]
+        self.status = STATUS_OF.get(event.kind) or event.kind.removeprefix("run.")
         self.waiting = waits_of(event.data)
         if self.status == "waiting":
             return [[Styled("… ", "yellow"), f"waiting for {wait}"] for wait in self.waiting]
-        if event.kind in ("run.started", "run.running"):
-            return []
+        if event.is_ending or self.status == "running":
+            resumed = event.kind == "run.resumed"
+            return [[SIGN["running"], f" resumed{_by(event.data)}"]] if resumed else []
         return [[Styled("‖ ", "yellow"), f"{self.status}{_by(event.data)}"]]
 
     def _see_step(self, event: LogEvent, path: str) -> list[list[Piece]]:
@@ -97,29 +98,25 @@ class Progress:
         if place:
             return self._see_item(event, path, place)
         step = self._step(path, event)
-        before = step.state, step.began
         step.state = STATE_OF[event.kind]
         step.attempt = event.attempt or step.attempt
         step.given = bool(event.data.get("given"))
         step.note = _note(event)
         if not step.is_open:
             step.ended = event.at
-        elif event.kind == "step.started" and before != ("running", event.at):
+        elif event.kind == "step.started":
             step.began = event.at
         return [step_pieces(step)]
 
     def _see_item(self, event: LogEvent, path: str, place: re.Match[str]) -> list[list[Piece]]:
         step = self._step(place["list"], event)
-        whole = not place["inside"]
-        if event.kind in ("step.failed", "step.retrying"):
-            step.note = f"{path}: {_note(event)}"
-            sign = SIGN[STATE_OF[event.kind]]
-            lines: list[list[Piece]] = [[sign, f" {step.note}"]]
-        else:
-            lines = []
         first, last = int(place["lo"]), int(place["hi"] or place["lo"])
         step.known = max(step.known, last + 1)
-        if not whole or event.kind in ("step.started", "step.retrying"):
+        lines: list[list[Piece]] = []
+        if event.kind in ("step.failed", "step.retrying"):
+            step.note = f"{path}: {_note(event)}"
+            lines.append([SIGN[STATE_OF[event.kind]], f" {step.note}"])
+        if place["inside"] or event.kind in ("step.started", "step.retrying"):
             return lines
         step.done += last - first + 1
         if event.at and step.counted_at and event.at - step.counted_at >= BETWEEN_COUNTS:

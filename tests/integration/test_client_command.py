@@ -355,7 +355,7 @@ def test_a_skill_with_warnings_is_pushed(gateway: StandIn, perdure: Any, folder:
     gateway.answer(
         "PUT /api/workspaces/demo/skills/orders",
         200,
-        {"name": "orders", "version": "0123456789abc"},
+        {"name": "orders", "version": "0123456789abcdef"[:13]},
     )
     told = perdure("skills", "push", "orders")
     assert told.code == 0
