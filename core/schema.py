@@ -51,12 +51,16 @@ class Problem:
 
 
 def problems(schema: Schema, value: Any) -> list[Problem]:
-    """What the schema has against the value; the schema has been checked."""
+    """What the schema has against the value."""
     found: list[Problem] = []
+    try:
+        compiled = _compiled(json.dumps(schema))
+    except ValidationError as broken:
+        return [Problem((), f"its schema cannot be used: {broken.message}"[:200])]
     try:
         if _depth(value) > MAX_DEPTH:
             return [Problem((), f"nested more than {MAX_DEPTH} levels deep")]
-        for error in _compiled(json.dumps(schema)).iter_errors(value):
+        for error in compiled.iter_errors(value):
             found.extend(_explained(error))
             if len(found) >= MAX_PROBLEMS:
                 break

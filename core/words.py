@@ -83,7 +83,11 @@ def condition(report: Report, path: Path, value: Any) -> Written | None:
     if not isinstance(value, str) or not value.strip():
         report.error(path, f"expected a condition, got {kind_of(value)}")
         return None
-    source, offset = bare(value) or (value, 0)
+    inside = bare(value)
+    if inside is None and value.lstrip().startswith("${"):
+        report.error(path, "write the whole condition in one `${…}`, or without any")
+        return None
+    source, offset = inside or (value, 0)
     return Written(path, source, "expression", text=value, offset=offset)
 
 

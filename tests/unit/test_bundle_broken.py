@@ -44,6 +44,10 @@ BROKEN_FLOWS: dict[str, tuple[str, list[str]]] = {
         """,
         ["flow.yaml:4:21: expression: the expression ends too early"],
     ),
+    "a condition in pieces": (
+        "steps: [{id: a, when: '${status.b} && ${status.c}', compute: echo}]",
+        ["flow.yaml:1:23: write the whole condition in one `${…}`, or without any"],
+    ),
     "bad expression in a block": (
         """
         steps:

@@ -107,6 +107,11 @@ def test_a_pattern_cannot_run_for_ever() -> None:
     assert time.monotonic() - begun < 2
 
 
+def test_a_schema_that_cannot_be_used_is_named_as_the_reason() -> None:
+    (told,) = refused({"a": "x"}, {"a": {"pattern": "(?=a)"}})
+    assert told.startswith("inputs.a: its schema cannot be used: ")
+
+
 def test_a_long_value_is_cut_in_the_message() -> None:
     (told,) = refused({"owner": ["x" * 10_000]})
     assert len(told) < 200
