@@ -70,7 +70,6 @@ def make_worker(
     compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts)
     records = RecordActivities(parts.runs)
     others = RunActivities(parts.histories, parts.children)
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     # Named here, or else the library reads all loaded code for a second to name it.
     build = WorkerDeploymentVersion(deployment_name="perdure", build_id=version("perdure"))
     return Worker(
@@ -80,7 +79,7 @@ def make_worker(
         workflows=[FlowRun, BatchRun, *python_skills],
         activities=[compute.call, records.record, others.given, others.child],
         interceptors=[RunInterceptor(), Beating()],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=sandbox(),
         # A killed worker's runs go on elsewhere after this; shorter costs throughput.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         max_heartbeat_throttle_interval=timedelta(seconds=1),
@@ -89,6 +88,11 @@ def make_worker(
         max_concurrent_activities=200,
         graceful_shutdown_timeout=GRACE,
     )
+
+
+def sandbox() -> SandboxedWorkflowRunner:
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
 def python_skills(folder: Path) -> list[type]:
@@ -180,6 +184,8 @@ def main() -> int:
     )
     # Its default prefix repeats what the message says.
     workflow.logger.workflow_info_on_message = False
+    # It tells each failed attempt with a traceback; activities say it in a line of their own.
+    logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
     asyncio.run(serve(settings))
     return 0
 

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -23,6 +24,7 @@ from core.errors import (
 from core.run import Failure
 from core.tool import Effect, Tool, ToolContext
 
+log = logging.getLogger("perdure.steps")
 ATTEMPTS_OF_A_WRITE = 3
 
 
@@ -98,6 +100,10 @@ class ComputeActivities:
         limit = request.attempts or (ATTEMPTS_OF_A_WRITE if effect == "write" else None)
         final = not error.retryable or (limit is not None and attempt >= limit)
         context = request.context
+        outcome = "failed" if final else "will be tried again"
+        log.info(
+            "%s %s: %s, attempt %s %s", context.run, context.path, error.code, attempt, outcome
+        )
         try:
             await self._attempts.note(
                 context.run,
@@ -110,7 +116,7 @@ class ComputeActivities:
             )
         except PerdureError as away:
             # The note is for the log alone; the step's own failure matters more.
-            activity.logger.warning("attempt %s of %s not noted: %s", attempt, context.path, away)
+            log.warning("attempt %s of %s was not noted: %s", attempt, context.path, away)
         raise as_application_error(error, failure, final=final) from None
 
 

@@ -46,6 +46,13 @@ class Watched(BaseModel):
     hold: str | None = None
 
 
+class Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    method: str
+    url: str
+    timeout: float
+
+
 @dataclass
 class World:
     """What happened outside: calls by path, and gates that hold calls until a test opens them."""
@@ -85,7 +92,15 @@ class World:
             """Like watched, but it changes something."""
             return await watched.call(arguments, context)
 
-        return Registry(echo, watched, writes)
+        @tool("read")
+        async def http_request(arguments: Asked, context: ToolContext) -> Any:
+            """The web, which is outside: it is down for the first calls."""
+            world.calls["http_request"] += 1
+            if world.calls["http_request"] < 2:
+                raise HttpFailedForNow(f"{arguments.url} answered 503")
+            return {"status": 200, "headers": {}, "body": "well"}
+
+        return Registry(echo, watched, writes, http_request)
 
 
 async def until(done: Callable[[], bool], within: timedelta = SOON) -> None:

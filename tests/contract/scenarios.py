@@ -1,0 +1,236 @@
+"""One run of each kind, so that changed workflow code can be held against how it was.
+
+`python -m tests.contract.scenarios` records those that have no history yet; a scenario whose run
+is meant to change gets a new name, and the old history stays as long as such runs may be open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowHandle, WorkflowHistory
+
+from core.effects import DECIDE, PAUSE, RESUME, ChildReady, ChildRequest
+from core.flow import Flow
+from core.run import RunOrigin
+from core.tool import Actor
+from store.pool import open_pool
+from store.runs import NewRun
+from store.schema import migrate
+from tests.kernel import Kernel, open_kernel, with_children
+from tests.servers import Servers
+from tests.workflow.continuing import Continuing
+from tests.workflow.flows import QUICK, flow, watched
+from worker import python_skills
+
+FOLDER = Path(__file__).parent / "histories"
+BY = {"actor": {"kind": "user", "id": "tester"}}
+Handle = WorkflowHandle[Any, Any]
+
+
+async def every_step(kernel: Kernel) -> Handle:
+    steps = flow(
+        {"kind": "set", "id": "start", "values": {"base": "${inputs.n}"}},
+        watched("skipped", when="vars.base > 100"),
+        watched("each", "${item + vars.base}", for_each="${inputs.items}", concurrency=2),
+        {
+            "kind": "parallel",
+            "id": "both",
+            "branches": {
+                "left": [watched("left", "${size(steps.each)}")],
+                "right": [{"kind": "wait", "id": "nap", "length": "10ms"}, watched("right")],
+            },
+        },
+        watched(
+            "broken",
+            fail="for_good",
+            on_error={"steps": [watched("mended", "${errors.broken.code}")]},
+        ),
+        {
+            "kind": "steps",
+            "id": "group",
+            "retry": QUICK,
+            "steps": [watched("inner", fail="now", times=1, retry=QUICK)],
+        },
+        output={"each": "${steps.each}", "mended": "${steps.broken}"},
+        has_output=True,
+    )
+    return await kernel.start(steps, {"n": 5, "items": [1, 2, 3]})
+
+
+async def approved(kernel: Kernel) -> Handle:
+    step = {"kind": "approve", "id": "ok", "message": "Go on?", "timeout": "1h"}
+    handle = await kernel.start(flow(step, watched("after", "${steps.ok.by.id}")))
+    await kernel.status(handle, "waiting")
+    await handle.execute_update(DECIDE, {"verdict": "approved", **BY})
+    return handle
+
+
+async def paused(kernel: Kernel) -> Handle:
+    handle = await kernel.start(flow(watched("a", hold="gate"), watched("b")))
+    await kernel.world.arrives("gate")
+    await handle.signal(PAUSE, BY)
+    await kernel.status(handle, "paused")
+    kernel.world.open.add("gate")
+    await handle.signal(RESUME, BY)
+    return handle
+
+
+async def failed(kernel: Kernel) -> Handle:
+    return await kernel.start(flow(watched("a"), watched("b", fail="for_good"), watched("c")))
+
+
+async def cancelled(kernel: Kernel) -> Handle:
+    handle = await kernel.start(flow(watched("a"), watched("b", hold="never")))
+    await kernel.world.arrives("never")
+    await handle.cancel()
+    return handle
+
+
+async def timed_out(kernel: Kernel) -> Handle:
+    return await kernel.start(flow(watched("a", hold="never"), timeout="200ms"))
+
+
+async def retried(kernel: Kernel) -> Handle:
+    step = watched("each", "${item}", for_each="${range(6)}", concurrency=1)
+    step["arguments"]["fail"] = "${item == 3 ? 'for_good' : null}"
+    first = await kernel.start(flow(watched("a", 1), step))
+    await kernel.ended(first)
+    kernel.world.mended = True
+    again = {"given_by": first.id, "lineage": first.id, "trigger": "retry"}
+    return await kernel.start(flow(watched("a", 1), step), **again)
+
+
+async def batched(kernel: Kernel) -> Handle:
+    return await kernel.start(
+        flow(watched("each", "${item + inputs.n}", for_each="${range(210)}", concurrency=30)),
+        {"n": 1},
+    )
+
+
+async def parent(kernel: Kernel) -> Handle:
+    step = {"kind": "skill", "id": "call", "skill": "child", "inputs": {"n": "${inputs.n}"}}
+    return await kernel.start(flow(step, watched("after", "${steps.call}")), {"n": 2})
+
+
+async def python_skill(kernel: Kernel) -> Handle:
+    return await kernel.start_type(
+        "wait-for-page", {"url": "https://example.com", "every_seconds": 1, "give_up_after": 3}
+    )
+
+
+async def continued(kernel: Kernel) -> Handle:
+    return await kernel.start_type("continuing", {"parts": 2, "fails": 0})
+
+
+SCENARIOS: dict[str, Callable[[Kernel], Awaitable[Handle]]] = {
+    each.__name__: each
+    for each in (
+        every_step,
+        approved,
+        paused,
+        failed,
+        cancelled,
+        timed_out,
+        retried,
+        batched,
+        parent,
+        python_skill,
+        continued,
+    )
+}
+
+
+class OneChild:
+    """Every skill that a scenario starts is the same small flow."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    async def prepare(self, request: ChildRequest) -> ChildReady:
+        parent = request.origin
+        origin = RunOrigin(
+            workspace=parent.workspace,
+            skill=request.skill,
+            version="v1",
+            lineage=request.run,
+            trigger="skill",
+            actor=Actor(kind="system", id=request.parent),
+            parent=request.parent,
+            depth=parent.depth + 1,
+            allowed_tools=("*",),
+        )
+        await self._kernel.runs.queue(
+            NewRun(
+                run_id=request.run,
+                workspace_id=parent.workspace.id,
+                skill=request.skill,
+                version="v1",
+                trigger="skill",
+                actor=origin.actor,
+                lineage=request.run,
+                created_at=datetime.now(UTC),
+            )
+        )
+        child = Flow.model_validate(flow(watched("double", "${inputs.n * 2}")))
+        return ChildReady(kind="flow", origin=origin, flow=child, inputs=request.inputs)
+
+
+async def record(kernel: Kernel, name: str) -> None:
+    kernel = with_children(kernel, OneChild(kernel))
+    skills = python_skills(Path(__file__).parents[2] / "skills")
+    async with kernel.worker(Continuing, *skills):
+        handle = await SCENARIOS[name](kernel)
+        await kernel.ended(handle)
+        history = await kernel.client.get_workflow_handle(
+            handle.id, run_id=handle.first_execution_run_id
+        ).fetch_history()
+        save(name, history)
+        for number, child in enumerate(children(history)):
+            inner = await kernel.client.get_workflow_handle(child).fetch_history()
+            save(f"{name}.child{number}", inner)
+
+
+def children(history: WorkflowHistory) -> list[str]:
+    return [
+        event.start_child_workflow_execution_initiated_event_attributes.workflow_id
+        for event in history.events
+        if event.HasField("start_child_workflow_execution_initiated_event_attributes")
+    ]
+
+
+def save(name: str, history: WorkflowHistory) -> None:
+    kept = {"workflow_id": history.workflow_id, **json.loads(history.to_json())}
+    text = json.dumps(kept, separators=(",", ":"))
+    (FOLDER / f"{name}.json").write_text(text + "\n")
+
+
+async def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    missing = [name for name in SCENARIOS if not (FOLDER / f"{name}.json").exists()]
+    if not missing:
+        return
+    servers = Servers()
+    await servers.start("perdure")
+    try:
+        await migrate(servers.postgres("postgres"))
+        async with await open_pool(servers.postgres("postgres")) as pool:
+            for name in missing:
+                async with open_kernel(servers.temporal, "perdure", pool, f"q-{name}") as kernel:
+                    await record(kernel, name)
+                sys.stdout.write(f"recorded {name}\n")
+    finally:
+        servers.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    sys.stdout.flush()
+    os._exit(0)
