@@ -132,7 +132,10 @@ def test_kill_9_leaves_nothing_behind_at_any_moment(another: Installation) -> No
     assert another.living() == []
 
 
-def test_a_gateway_that_cannot_start_ends_it_with_the_reason(another: Installation) -> None:
+async def test_a_gateway_that_cannot_start_ends_it_with_the_reason(
+    another: Installation, database: str, temporal_address: str
+) -> None:
+    another.environment |= {"DATABASE_URL": database, "TEMPORAL_ADDRESS": temporal_address}
     another.environment["PERDURE_ENCRYPTION_KEYS"] = "not:keys"
     another.begin()
     assert another.exit_code() == 1
