@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.cursor import Cursor
-from core.run import ENDED, Run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from core.event import LogEvent
+    from core.run import Run
     from services.history import Histories
 
 
@@ -27,6 +27,4 @@ class LogService:
         """Until the end; raises Invalid for a bad cursor before anything is read."""
         if after is not None:
             Cursor.parse(after)
-        if run.status in ENDED:
-            return self._histories.entries(run, after, step)
-        return self._histories.follow(run.run_id, after, step)
+        return self._histories.stream(run, after, step)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from core.effects import DECIDE, PAUSE, RESUME
-from core.errors import HistoryGone, NotFound, RunNotEnded
+from core.errors import HistoryGone, NotFound, RunNotEnded, Unavailable
 from core.event import LogEvent
 from core.run import Run
-from tests.kernel import Kernel
+from services import history
+from store.attempts import AttemptNote, Attempts
+from store.sealing import Keyring
+from tests.kernel import KEYS, Kernel
 from tests.workflow.flows import QUICK, flow, watched
 
 BY = {"actor": {"kind": "user", "id": "tester"}}
@@ -38,7 +42,7 @@ async def test_the_log_of_a_run_tells_what_happened(kernel: Kernel) -> None:
         {"kind": "set", "id": "limit", "values": {"n": 2}},
         watched("fetch", {"deals": [1, 2]}, fail="now", times=1, retry=QUICK),
         watched("never", when="false"),
-        watched("each", "${item}", for_each="${steps.fetch.deals}"),
+        watched("each", "${item}", for_each="${steps.fetch.deals}", concurrency=1),
         {"kind": "wait", "id": "nap", "length": "50ms"},
         output="${steps.each}",
         has_output=True,
@@ -58,8 +62,8 @@ async def test_the_log_of_a_run_tells_what_happened(kernel: Kernel) -> None:
         "step.finished fetch",
         "step.skipped never",
         "step.started each[0]",
-        "step.started each[1]",
         "step.finished each[0]",
+        "step.started each[1]",
         "step.finished each[1]",
         "step.started nap",
         "step.finished nap",
@@ -243,3 +247,32 @@ async def test_a_stream_goes_on_when_only_the_row_says_that_the_run_ended(kernel
             kernel.world.open.add("gate")
 
     assert heard[-1] == "run.succeeded"
+
+
+class AwayAtFirst:
+    """Postgres, back at the third time of asking."""
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+        self.asked = 0
+
+    async def list_for(self, run_id: str) -> list[AttemptNote]:
+        self.asked += 1
+        if self.asked < 3:
+            raise Unavailable("Postgres does not answer")
+        return await self._attempts.list_for(run_id)
+
+
+async def test_a_live_reader_waits_until_postgres_is_back(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "RECONNECT_AFTER", timedelta(milliseconds=10))
+    away = AwayAtFirst(Attempts(kernel.pool, Keyring(KEYS)))
+    histories = history.Histories(kernel.client, away, kernel.runs)
+    async with kernel.worker():
+        handle = await kernel.start(flow(watched("a", fail="now", times=1, retry=QUICK)))
+        heard = [event async for event, _ in histories.follow(handle.id)]
+        run = await kernel.ended(handle)
+
+    assert away.asked >= 3
+    assert heard == await kernel.histories.log(run)
