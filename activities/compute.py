@@ -12,6 +12,7 @@ from temporalio.common import RawValue
 
 from activities.failures import as_application_error, failure_of
 from activities.secrets import OpenedSecrets, SecretSource, open_secrets
+from core.depth import MAX_DEPTH, too_deep
 from core.effects import MAX_VALUE_BYTES, TOOL, ToolRequest
 from core.errors import (
     InvalidArguments,
@@ -153,4 +154,6 @@ def kept(output: Any) -> Any:
         raise ValueTooLarge(
             f"the output is {size:,} bytes; at most {MAX_VALUE_BYTES:,} are kept", size=size
         )
+    if too_deep(output):
+        raise ValueTooLarge(f"the output is nested deeper than {MAX_DEPTH} levels")
     return output

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar, assert_never
 
+from core.depth import MAX_DEPTH, too_deep
 from core.effects import Settled
 from core.expression import ExpressionFault, Meter
 from core.flow import (
@@ -384,6 +385,9 @@ class Interpreter:
         if template is None:
             template = self._templates[slot] = compile_template(value)
         rendered = self._measured(path, lambda meter: template.render(frame.names, meter))
+        if too_deep(rendered.value):
+            message = f"the value is nested deeper than {MAX_DEPTH} levels"
+            raise StepFailed(Failure(code="value_too_large", message=message, step=path))
         return rendered.value, rendered.secrets
 
     def _measured(self, path: str, work: Callable[[Meter], T]) -> T:

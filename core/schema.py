@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
+from core.depth import MAX_DEPTH, too_deep
 from core.faults import MAX_STRANGERS, near, nearest, quoted
 from core.skill import Schema
 from core.source import Path
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
 MAX_EXPANDED = 2_000
-MAX_DEPTH = 100  # payloads decode up to 200
 MAX_PROBLEMS = 20
 LONGEST_SHOWN = 60
 
@@ -58,7 +58,8 @@ def problems(schema: Schema, value: Any) -> list[Problem]:
     except ValidationError as broken:
         return [Problem((), f"its schema cannot be used: {broken.message}"[:200])]
     try:
-        if _depth(value) > MAX_DEPTH:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        if too_deep(value):
             return [Problem((), f"nested more than {MAX_DEPTH} levels deep")]
         for error in compiled.iter_errors(value):
             found.extend(_explained(error))
@@ -68,25 +69,6 @@ def problems(schema: Schema, value: Any) -> list[Problem]:
         # Raised for what JSON cannot hold: other types, broken texts, endless nesting.
         return [Problem((), "no JSON value, or nested too deep")]
     return found
-
-
-def _depth(value: Any) -> int:
-    """Of a JSON value; raises for any other."""
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-    text.encode()
-    depth = text.count("[") + text.count("{")
-    if depth <= MAX_DEPTH:
-        return depth
-    depth, level = 0, [value]
-    while level := [inner for each in level for inner in _inner(each)]:
-        depth += 1
-    return depth
-
-
-def _inner(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 @lru_cache(maxsize=1024)

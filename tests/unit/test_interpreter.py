@@ -286,6 +286,13 @@ async def test_many_expensive_expressions_let_others_breathe() -> None:
     assert effects.breaths >= 1
 
 
+async def test_value_nested_too_deep_for_a_payload_is_refused_by_name() -> None:
+    wrap = [{"kind": "set", "id": f"s{n}", "values": {"x": ["${vars.x}"]}} for n in range(120)]
+    with pytest.raises(StepFailed, match="nested deeper than 100 levels") as caught:
+        await run(flow(*wrap), Remembering())
+    assert caught.value.failure.code == "value_too_large"
+
+
 # Random flows
 
 
