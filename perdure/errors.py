@@ -10,14 +10,14 @@ class FieldFault:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fault:
     """What is wrong in a skill's bundle, and where."""
 
     file: str
-    message: str
     line: int | None = None
     column: int | None = None
+    message: str
     severity: Literal["error", "warning"] = "error"
 
     @property

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field
@@ -16,7 +17,7 @@ class SkillSummary(Answer):
     description: str = ""
     category: str | None = None
     schedule: str | None = None
-    last_run_at: str | None = None
+    last_run_at: datetime | None = None
     version: str = ""
     trust_level: str = ""
 

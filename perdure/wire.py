@@ -32,8 +32,7 @@ class Wire:
         self, connection: Connection, transport: httpx2.AsyncBaseTransport | None = None
     ) -> None:
         self._url = connection.url
-        self._is_local = connection.is_local
-        plain = connection.is_local and connection.url.startswith("http://")
+        plain = self._is_plain = connection.is_local and connection.url.startswith("http://")
         self._http = httpx2.AsyncClient(
             base_url=connection.url,
             headers={"Authorization": f"Bearer {connection.key}", "Accept": "application/json"},
@@ -134,7 +133,7 @@ class Wire:
 
     def _unreachable(self, error: httpx2.TransportError) -> Unreachable | BadUsage:
         match error:
-            case httpx2.ConnectError() if self._is_local:
+            case httpx2.ConnectError() if self._is_plain:
                 return Unreachable(f"no gateway at {self._url}: {START}")
             case httpx2.ConnectError():
                 return Unreachable(f"cannot reach {self._url}: {error}")

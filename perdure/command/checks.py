@@ -115,7 +115,8 @@ async def _examine_gateway(client: Client) -> AsyncGenerator[Check]:
     try:
         readiness = await client.readiness()
     except Unreachable as error:
-        yield wrong("gateway", error.detail, _mend_gateway(client))
+        said = error.detail.removesuffix(f": {connection.START}")
+        yield wrong("gateway", said, _mend_gateway(client))
         if client.connection.is_local:
             for check in _ports():
                 yield check

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from perdure.command.exits import OF_STATUS, ExitCode
 from perdure.command.output import Piece, Styled, status_piece
 from perdure.command.plain import as_json, plain
-from perdure.command.progress import in_words, wait_sentence
+from perdure.command.progress import in_words, waits_of
 from perdure.command.watch import watching
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from perdure.client import Client
     from perdure.command.output import Output
     from perdure.run import Run, Started
+
+GOES_ON = "the run goes on without us"
 
 
 async def follow(
@@ -29,7 +31,7 @@ async def follow(
     output.note(Styled("run ", "dim"), run_id)
     try:
         async with asyncio.timeout(patience.total_seconds() if patience is not None else None):
-            with watching(output, title) as watcher:
+            with watching(output, title, run_id) as watcher:
                 async with aclosing(client.runs.follow(run_id)) as events:
                     async for event in events:
                         watcher.see(event)
@@ -38,8 +40,7 @@ async def follow(
         await _leave(client, output, run_id)
         return ExitCode.TIMED_OUT
     except asyncio.CancelledError:
-        output.note()
-        _tell_how_to_follow(output, run_id)
+        _part(output, run_id)
         raise
     report(output, run)
     return OF_STATUS.get(run.status, ExitCode.FAILED)
@@ -76,7 +77,7 @@ def tell_end(output: Output, run: Run) -> None:
     if link := temporal_link(run):
         output.note(Styled("  ", ""), link)
     if run.status in ("failed", "timed_out", "cancelled"):
-        output.note("  go on where it went wrong: ", f"perdure runs retry {run.run_id}")
+        output.note("  go on where it stopped:  ", f"perdure runs retry {run.run_id}")
 
 
 def temporal_link(run: Run) -> str | None:
@@ -89,15 +90,22 @@ def in_full(value: Any) -> str:
     return plain(value) if isinstance(value, str) else as_json(value, indent=2)
 
 
+def _part(output: Output, run_id: str) -> None:
+    if output.form == "json":
+        output.trouble({"code": "interrupted", "detail": GOES_ON, "run_id": run_id})
+    output.note(f"\n{GOES_ON}")
+    _tell_how_to_follow(output, run_id)
+
+
 async def _leave(client: Client, output: Output, run_id: str) -> None:
     """Not ended in time: says where it stands."""
     run = await client.runs.get(run_id)
     if output.form == "json":
         output.document(run.document())
         return
-    output.note(f"it is still {run.status}, and goes on without us")
-    for wait in run.waiting_for:
-        output.note(f"  waiting for {wait_sentence(wait.document())}")
+    output.note(f"it is still {run.status}: {GOES_ON}")
+    for sentence in waits_of(run.document(), run_id):
+        output.note(f"  {sentence}")
     _tell_how_to_follow(output, run_id)
 
 

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from perdure.command.output import Styled
+from perdure.command.progress import local
 from perdure.command.root import root
 from perdure.command.session import Cursor, Limit, Session, command, group
-from perdure.command.view import local, more
+from perdure.command.view import more
 
 keys = group("keys", "Keys that programs and people use for a workspace.")
 root.add_typer(keys)

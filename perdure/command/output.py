@@ -87,15 +87,21 @@ class Output:
     def error(self, error: PerdureError, exit_code: int, hint: str | None = None) -> None:
         if self.form == "json":
             told = error.document() | {"exit_code": exit_code} | ({"hint": hint} if hint else {})
-            self._write(sys.stderr, as_json(told, encoding=sys.stderr.encoding))
+            self.trouble(told)
             return
         self._print(sys.stderr, [Styled("error: ", "bold red"), error.detail])
         for fault in getattr(error, "errors", []):
+            if f"{fault.field}: {fault.message}" == error.detail:
+                continue
             self._print(sys.stderr, [GAP, Styled(fault.field, "bold"), f": {fault.message}"])
         for fault in getattr(error, "faults", []):
             self._print(sys.stderr, [GAP, *fault_pieces(fault)])
         if hint:
             self._print(sys.stderr, [hint])
+
+    def trouble(self, value: Any) -> None:
+        """An error as a JSON reader is told of it."""
+        self._write(sys.stderr, as_json(value, encoding=sys.stderr.encoding))
 
     @cached_property
     def errors(self) -> Console:

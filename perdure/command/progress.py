@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from perdure.command.output import Piece, Styled
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from perdure.run import LogEvent
 
 # `signals[731]`, a batch of items `signals[0..199]`, and what is inside an item: `signals[3].ask`.
@@ -70,6 +68,7 @@ class StepProgress:
 class Progress:
     """Folds events; `see` answers with the lines for where nothing on a screen can move."""
 
+    run_id: str | None = None
     status: str = "queued"
     waiting: list[str] = field(default_factory=list[str])
     steps: dict[str, StepProgress] = field(default_factory=dict[str, StepProgress])
@@ -85,13 +84,13 @@ class Progress:
         if event.kind not in STATUS_OF and not event.is_ending:
             return []
         self.status = STATUS_OF.get(event.kind) or event.kind.removeprefix("run.")
-        self.waiting = waits_of(event.data)
+        self.waiting = waits_of(event.data, self.run_id)
         if self.status == "waiting":
-            return [[Styled("… ", "yellow"), f"waiting for {wait}"] for wait in self.waiting]
+            return [[Styled("… ", "yellow"), wait] for wait in self.waiting]
         if event.is_ending or self.status == "running":
             resumed = event.kind == "run.resumed"
-            return [[SIGN["running"], f" resumed{_by(event.data)}"]] if resumed else []
-        return [[Styled("‖ ", "yellow"), f"{self.status}{_by(event.data)}"]]
+            return [[SIGN["running"], f" resumed{by(event.data)}"]] if resumed else []
+        return [[Styled("‖ ", "yellow"), f"{self.status}{by(event.data)}"]]
 
     def _see_step(self, event: LogEvent, path: str) -> list[list[Piece]]:
         place = PLACE.fullmatch(path)
@@ -155,17 +154,40 @@ def in_words(length: timedelta) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def waits_of(data: dict[str, Any]) -> list[str]:
+def waits_of(data: dict[str, Any], run_id: str | None = None) -> list[str]:
+    """A sentence for each; with `run_id`, what to type where it is a person who is waited for."""
     found = data.get("waiting_for")
-    waits = found if isinstance(found, list) else []
-    return [wait_sentence(wait) for wait in waits if isinstance(wait, dict)]
+    sentences: list[str] = []
+    for wait in found if isinstance(found, list) else []:
+        if not isinstance(wait, dict):
+            continue
+        sentences.append(f"waiting for {_wait(wait)}")
+        if run_id and wait.get("kind") == "approval":
+            sentences.append(f"  perdure runs approve {run_id} --step {wait.get('step')}")
+    return sentences
 
 
-def wait_sentence(wait: dict[str, Any]) -> str:
+def local(at: datetime | None) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+def by(data: dict[str, Any]) -> str:
+    actor = data.get("actor")
+    return f" by {actor.get('kind')} {actor.get('id')}" if isinstance(actor, dict) else ""
+
+
+def _wait(wait: dict[str, Any]) -> str:
     sentence = f"{wait.get('kind', 'something')} at {wait.get('step', 'a step')}"
     if wait.get("until"):
-        sentence += f" until {wait['until']}"
+        sentence += f" until {_local_text(str(wait['until']))}"
     return f"{sentence}: {wait['message']}" if wait.get("message") else sentence
+
+
+def _local_text(text: str) -> str:
+    try:
+        return local(datetime.fromisoformat(text))
+    except ValueError:
+        return text
 
 
 def _note(event: LogEvent) -> str:
@@ -181,10 +203,5 @@ def _note(event: LogEvent) -> str:
 def _decision(event: LogEvent) -> str:
     verdict = event.data.get("verdict") or "decided"
     comment = event.data.get("comment")
-    sentence = f"{event.step or 'approval'} {verdict}{_by(event.data)}"
+    sentence = f"{event.step or 'approval'} {verdict}{by(event.data)}"
     return f"{sentence}: {comment}" if comment else sentence
-
-
-def _by(data: dict[str, Any]) -> str:
-    actor = data.get("actor")
-    return f" by {actor.get('kind')} {actor.get('id')}" if isinstance(actor, dict) else ""

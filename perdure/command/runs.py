@@ -109,21 +109,21 @@ async def logs(
 async def pause(session: Session, run_id: RunId) -> None:
     """Start no further step until resumed."""
     async with session.client() as client:
-        _print_action(session, "pausing", await client.runs.pause(run_id))
+        _print_action(session, "is told to pause", await client.runs.pause(run_id))
 
 
 @command(runs, "resume")
 async def resume(session: Session, run_id: RunId) -> None:
     """Go on with a paused run."""
     async with session.client() as client:
-        _print_action(session, "going on", await client.runs.resume(run_id))
+        _print_action(session, "is told to go on", await client.runs.resume(run_id))
 
 
 @command(runs, "cancel")
 async def cancel(session: Session, run_id: RunId) -> None:
     """End a run now; what it did is kept, and a retry goes on from there."""
     async with session.client() as client:
-        _print_action(session, "cancelling", await client.runs.cancel(run_id))
+        _print_action(session, "is told to stop", await client.runs.cancel(run_id))
 
 
 @command(runs, "approve")
@@ -133,7 +133,7 @@ async def approve(
     """Say yes to what a run asks."""
     async with session.client() as client:
         answer = await client.runs.approve(run_id, step=step, comment=comment)
-    _print_action(session, "approved", answer)
+    _print_action(session, "is approved", answer)
 
 
 @command(runs, "reject")
@@ -143,7 +143,7 @@ async def reject(
     """Say no to what a run asks."""
     async with session.client() as client:
         answer = await client.runs.reject(run_id, step=step, comment=comment)
-    _print_action(session, "rejected", answer)
+    _print_action(session, "is rejected", answer)
 
 
 @command(runs, "retry")
@@ -208,8 +208,4 @@ def _print_action(session: Session, sentence: str, answer: Started) -> None:
     if session.form == "json":
         session.output.document(answer.document())
     else:
-        session.output.say(answer.run_id, " ", sentence, *_standing(answer))
-
-
-def _standing(answer: Started) -> list[Any]:
-    return [" (", status_piece(answer.status), ")"] if answer.status else []
+        session.output.say(answer.run_id, f" {sentence}: it is ", status_piece(answer.status))

@@ -8,6 +8,7 @@ import typer
 from perdure.command.exits import ExitCode
 from perdure.command.output import Styled, fault_pieces
 from perdure.command.plain import as_json
+from perdure.command.progress import local
 from perdure.command.root import root
 from perdure.command.session import Cursor, Limit, Session, command, group
 from perdure.command.view import more
@@ -37,7 +38,7 @@ async def list_skills(session: Session, *, limit: Limit = 200, cursor: Cursor = 
         session.output.document(page.document())
         return
     rows = [
-        [one.name, one.trust_level, one.version[:12], one.last_run_at or "", one.description]
+        [one.name, one.trust_level, one.version[:12], local(one.last_run_at), one.description]
         for one in page.items
     ]
     session.output.table(("SKILL", "FROM", "VERSION", "LAST RUN", "DESCRIPTION"), rows)
@@ -164,7 +165,7 @@ def _show(session: Session, skill: Skill) -> None:
     output = session.output
     output.say(Styled(skill.name, "bold"), f"  {skill.trust_level}  {skill.version[:12]}")
     output.say(f"  {skill.description}")
-    for label, value in (("schedule", skill.schedule), ("last run", skill.last_run_at)):
+    for label, value in (("schedule", skill.schedule), ("last run", local(skill.last_run_at))):
         if value:
             output.say(Styled(f"  {label}: ", "dim"), value)
     if skill.allowed_tools is not None:

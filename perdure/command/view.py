@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from perdure.command.follow import in_full, temporal_link
 from perdure.command.output import Output, Piece, Styled, status_piece
 from perdure.command.plain import as_json, one_line
-from perdure.command.progress import SIGN, in_words, wait_sentence, waits_of
+from perdure.command.progress import SIGN, by, in_words, local, waits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +28,9 @@ SIGN_OF_EVENT = {
     "run.cancelled": "cancelled",
     "run.timed_out": "failed",
 }
-UNTOLD = frozenset({"kind", "code", "message", "duration_ms", "attempts", "waiting_for", "given"})
+UNTOLD = frozenset(
+    {"kind", "code", "message", "duration_ms", "attempts", "waiting_for", "given", "actor"}
+)
 
 
 def run_rows(runs: Iterable[RunSummary]) -> Iterator[list[Piece]]:
@@ -67,10 +69,8 @@ def show_run(output: Output, run: Run) -> None:
     for name, value in facts:
         if value:
             output.say(Styled(f"  {name + ':':<13}", "dim"), value)
-    for wait in run.waiting_for:
-        output.say(Styled("  waiting for: ", "yellow"), wait_sentence(wait.document()))
-        if wait.kind == "approval":
-            output.say(f"    perdure runs approve {run.run_id} --step {wait.step}")
+    for sentence in waits_of(run.document(), run.run_id):
+        output.say(Styled(f"  {sentence}", "yellow"))
     if run.error:
         place = f"{run.error.step}: " if run.error.step else ""
         output.say(Styled("  error:       ", "red"), f"{place}{run.error.message}")
@@ -98,10 +98,6 @@ def event_line(event: LogEvent) -> list[Piece]:
     if said := _said(event.data):
         line.append(f"  {said}")
     return line
-
-
-def local(at: datetime | None) -> str:
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
 def took(milliseconds: int | None) -> str:
@@ -135,14 +131,19 @@ def _said(data: dict[str, Any]) -> str:
         parts.append(one_line(str(data["message"])))
     if data.get("code"):
         parts.append(f"({data['code']})")
-    parts += [f"for {wait}" for wait in waits_of(data)]
+    parts += waits_of(data)
+    parts += [by(data).strip()] if by(data) else []
     rest = {name: value for name, value in data.items() if name not in UNTOLD}
     if rest:
-        parts.append(_cut(", ".join(f"{name}={_value(value)}" for name, value in rest.items())))
+        parts.append(
+            _cut(", ".join(f"{name}={_value(name, value)}" for name, value in rest.items()))
+        )
     return "  ".join(parts)
 
 
-def _value(value: Any) -> str:
+def _value(name: str, value: Any) -> str:
+    if name == "version" and isinstance(value, str):
+        return one_line(value)[:12]
     return one_line(value) if isinstance(value, str) else as_json(value)
 
 

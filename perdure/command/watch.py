@@ -29,20 +29,20 @@ class Watcher(Protocol):
 
 
 @contextmanager
-def watching(output: Output, title: str) -> Generator[Watcher]:
+def watching(output: Output, title: str, run_id: str) -> Generator[Watcher]:
     if output.form == "json":
         yield Silent()
     elif sys.stderr.isatty():
         from rich.live import Live
 
-        screen = Screen(title, output.errors.height)
+        screen = Screen(title, output.errors.height, Progress(run_id))
         with Live(
             get_renderable=screen.picture, console=output.errors, refresh_per_second=REFRESH
         ) as live:
             yield screen
             live.refresh()
     else:
-        yield Lines(output)
+        yield Lines(output, Progress(run_id))
 
 
 class Silent:
@@ -51,9 +51,9 @@ class Silent:
 
 
 class Lines:
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, progress: Progress) -> None:
         self._output = output
-        self._progress = Progress()
+        self._progress = progress
 
     def see(self, event: LogEvent) -> None:
         for line in self._progress.see(event):
@@ -62,10 +62,10 @@ class Lines:
 
 
 class Screen:
-    def __init__(self, title: str, height: int) -> None:
+    def __init__(self, title: str, height: int, progress: Progress) -> None:
         self._title = title
         self._room = max(height - MARGIN, 3)
-        self._progress = Progress()
+        self._progress = progress
 
     def see(self, event: LogEvent) -> None:
         self._progress.see(event)
@@ -88,7 +88,7 @@ class Screen:
             lines.append(_text(["  ", *step_pieces(step, now)]))
             if step.is_open and step.known > 1:
                 lines.append(_bar(step.done, step.known))
-        lines += [_text([Styled("  … ", "yellow"), f"waiting for {w}"]) for w in progress.waiting]
+        lines += [_text([Styled("  … ", "yellow"), w]) for w in progress.waiting]
         return lines
 
 

@@ -52,7 +52,7 @@ async def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it.")],
     *,
     workspace_id: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="Else one is made from the name.")
+        str | None, typer.Option("--id", metavar="ID", help="Else one is made up.")
     ] = None,
     timezone: Timezone = None,
     settings: Settings = None,

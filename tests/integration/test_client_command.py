@@ -251,7 +251,7 @@ def test_a_run_is_shown_with_what_it_waits_for(gateway: StandIn, perdure: Any) -
     )
     told = perdure("runs", "show", "orders-1")
     assert told.code == 0
-    assert "waiting for: approval at ask: Send it?" in told.out
+    assert "waiting for approval at ask: Send it?" in told.out
     assert "perdure runs approve orders-1 --step ask" in told.out
     assert "3 attempts" in told.out
     assert '"who": "ann"' in told.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.stand_in import KEY, WORKSPACE, StandIn, event, serving
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -82,6 +84,22 @@ def test_ctrl_c_leaves_the_run_going_on(gateway: StandIn) -> None:
     assert "perdure runs cancel orders-1" in err
     assert "Traceback" not in err
     assert not gateway.asked_for("POST /api/runs/orders-1")
+
+
+def test_a_script_that_is_interrupted_learns_which_run_goes_on(gateway: StandIn) -> None:
+    gateway.holds.add("orders-1")
+    gateway.logs["orders-1"].pop()
+    with subprocess.Popen(
+        [*COMMAND, "run", "orders", "--json"],
+        stderr=subprocess.PIPE,
+        env=environment(gateway),
+        text=True,
+    ) as process:
+        wait_until(lambda: bool(gateway.asked_for("GET /api/runs/orders-1/log")))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert json.loads(err)["run_id"] == "orders-1"
 
 
 def test_progress_moves_on_a_terminal_and_the_output_stays(gateway: StandIn) -> None:

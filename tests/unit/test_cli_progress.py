@@ -60,10 +60,16 @@ def test_steps_that_did_nothing_take_no_time() -> None:
 
 
 def test_waiting_names_what_for() -> None:
-    wait = {"kind": "approval", "step": "ask", "until": "2026-11-21", "message": "Send it?"}
+    wait = {"kind": "approval", "step": "ask", "until": "soon", "message": "Send it?"}
     assert told(event("run.waiting", waiting_for=[wait])) == [
-        "… waiting for approval at ask until 2026-11-21: Send it?"
+        "… waiting for approval at ask until soon: Send it?"
     ]
+
+
+def test_waiting_for_a_person_says_what_to_type() -> None:
+    wait = {"kind": "approval", "step": "ask"}
+    (_, typed) = Progress("orders-1").see(event("run.waiting", waiting_for=[wait]))
+    assert "perdure runs approve orders-1 --step ask" in text(typed)
 
 
 def test_pause_and_resume_name_who() -> None:
