@@ -52,6 +52,7 @@ def create_app(
         openapi_tags=openapi.TAGS,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
     )
     app.state.gateway = gateway

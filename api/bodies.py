@@ -31,6 +31,13 @@ HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
+@dataclass(frozen=True)
+class Malformed:
+    """Stands for a body that cannot be read, so that who may not ask learns only that."""
+
+    faults: list[FieldFault]
+
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -42,6 +49,9 @@ class Asked(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _in_snake_case(cls, given: Any) -> Any:
+        if isinstance(given, Malformed):
+            # FastAPI would read its attributes, and find that nothing is required.
+            raise ValueError("the body is not usable")
         if not isinstance(given, dict):
             return given
         return {cls._own_name(name, given): value for name, value in given.items()}
@@ -50,13 +60,6 @@ class Asked(BaseModel):
     def _own_name(cls, name: str, given: dict[str, Any]) -> str:
         snake = _snake(name)
         return snake if snake in cls.model_fields and snake not in given else name
-
-
-@dataclass(frozen=True)
-class Malformed:
-    """Stands for a body that cannot be read, so that who may not ask learns only that."""
-
-    faults: list[FieldFault]
 
 
 class StrictRequest(Request):
@@ -95,8 +98,7 @@ def read_as(model: type[M], value: Any) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         faults = [
-            {**fault, "loc": ("body", *fault["loc"])}
-            for fault in error.errors(include_url=False, include_context=False)
+            {**fault, "loc": ("body", *fault["loc"])} for fault in error.errors(include_url=False)
         ]
         raise BodyInvalid(faults, value, model) from error
 

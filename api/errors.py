@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
 
 from fastapi import FastAPI, Request
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds, where a failure does not know better
 MOST_ERRORS = 50
+QUOTED = re.compile(r"'([^']+)'")
 STATUS: dict[type[PerdureError], int] = {
     Unauthorized: 401,
     Forbidden: 403,
@@ -80,8 +83,9 @@ def problem(
     errors: Sequence[FieldFault] = (),
     *,
     headers: Mapping[str, str] | None = None,
-    **extra: Any,
+    more: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
+    """`more` says what this failure alone has to say."""
     content = {
         "type": f"urn:perdure:error:{code}",
         "title": code.replace("_", " ").capitalize(),
@@ -90,7 +94,7 @@ def problem(
         "code": code,
         "errors": [error.model_dump() for error in errors[:MOST_ERRORS]],
     }
-    return JSONResponse(content | extra, status, dict(headers or {}), MEDIA_TYPE)
+    return JSONResponse(content | dict(more or {}), status, dict(headers or {}), MEDIA_TYPE)
 
 
 async def _named(_: Request, error: Exception) -> Response:
@@ -103,8 +107,8 @@ async def _named(_: Request, error: Exception) -> Response:
         seconds = error.retry_after.total_seconds() if error.retry_after else RETRY_AFTER
         headers["Retry-After"] = str(max(1, round(seconds)))
     errors = error.errors if isinstance(error, Invalid) else []
-    extra = {name: _plain(value) for name, value in error.data.items()}
-    return problem(status, error.code, error.message, errors, headers=headers, **extra)
+    more = {name: _plain(value) for name, value in error.data.items()}
+    return problem(status, error.code, error.message, errors, headers=headers, more=more)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -153,6 +157,8 @@ def _body_fault(expected: Any, path: list[Any], fault: Mapping[str, Any]) -> Fie
         return FieldFault(field="body", message="expected a JSON object")
     if isinstance(fault.get("input"), bytes):
         return FieldFault(field="body", message="expected JSON, with Content-Type application/json")
+    if fault["type"].startswith("union_tag"):
+        field = str(fault["ctx"]["discriminator"]).strip("'")
     return FieldFault(field=field, message=_message(fault))
 
 
@@ -160,6 +166,7 @@ def _walk(kind: Any, path: list[Any]) -> tuple[list[str], type[BaseModel] | None
     """The names on the way, without the tags of unions, and the model the last one is in."""
     names: list[str] = []
     for number, part in enumerate(path):
+        kind = _required(kind)
         options = {_tag(option): option for option in get_args(kind)}
         if str(part) in options:
             kind = options[str(part)]
@@ -168,7 +175,13 @@ def _walk(kind: Any, path: list[Any]) -> tuple[list[str], type[BaseModel] | None
         fields = getattr(kind, "model_fields", {})
         if part in fields and number < len(path) - 1:
             kind = fields[part].annotation
+    kind = _required(kind)
     return names, kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _required(kind: Any) -> Any:
+    options = [option for option in get_args(kind) if option is not NoneType]
+    return options[0] if len(options) == 1 and NoneType in get_args(kind) else kind
 
 
 def _tag(option: Any) -> str | None:
@@ -177,8 +190,16 @@ def _tag(option: Any) -> str | None:
 
 
 def _message(fault: Mapping[str, Any]) -> str:
-    text = str(fault["msg"]).removeprefix("Value error, ")
-    return "expected a value, it is required" if fault["type"] == "missing" else text
+    match fault["type"]:
+        case "missing" | "union_tag_not_found":
+            return "expected a value, it is required"
+        case "literal_error":
+            given, expected = fault["input"], str(fault["ctx"]["expected"])
+        case "union_tag_invalid":
+            given, expected = fault["ctx"]["tag"], str(fault["ctx"]["expected_tags"])
+        case _:
+            return str(fault["msg"]).removeprefix("Value error, ")
+    return f"expected {expected}{near(str(given), QUOTED.findall(expected))}"
 
 
 def _plain(value: Any) -> Any:

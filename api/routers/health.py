@@ -31,7 +31,7 @@ async def is_ready(services: Services, response: Response) -> Readiness:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request) -> Response:
-    """For Prometheus."""
+    """Requests by route and status, and what the process uses, for Prometheus."""
     return Response(request.app.state.metrics.page(), media_type=PROMETHEUS)
 
 

@@ -2,7 +2,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.auth import CanManage, Services
 from api.bodies import Asked, StrictRoute
@@ -45,7 +45,7 @@ class Secret(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     name: str
-    allowed_hosts: list[str]
+    allowed_hosts: Annotated[list[str], BeforeValidator(sorted)]
     updated_at: datetime
 
 

@@ -1,0 +1,101 @@
+"""What other systems rely on: paths, verbs, and what a key needs for each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inline_snapshot import snapshot
+
+from api.app import create_app
+from api.routers import runs
+
+PAGE: dict[str, Any] = create_app(None).openapi()  # pyright: ignore[reportArgumentType]
+
+
+def test_paths_verbs_and_scopes() -> None:
+    told = [
+        f"{method.upper()} {path} {' '.join(operation['x-scopes']) or '-'}"
+        for path, methods in PAGE["paths"].items()
+        for method, operation in methods.items()
+    ]
+    assert sorted(told) == snapshot(
+        [
+            "DELETE /api/workspaces/{ws}/keys/{key_id} manage",
+            "DELETE /api/workspaces/{ws}/secrets/{name} manage",
+            "DELETE /api/workspaces/{ws}/skills/{skill} manage",
+            "GET /api/runs/{run_id} read",
+            "GET /api/runs/{run_id}/log read",
+            "GET /api/workers read",
+            "GET /api/workspaces read",
+            "GET /api/workspaces/{ws} read",
+            "GET /api/workspaces/{ws}/keys manage",
+            "GET /api/workspaces/{ws}/runs read",
+            "GET /api/workspaces/{ws}/secrets manage",
+            "GET /api/workspaces/{ws}/secrets/{name} manage",
+            "GET /api/workspaces/{ws}/skills read",
+            "GET /api/workspaces/{ws}/skills/{skill} read",
+            "GET /api/workspaces/{ws}/skills/{skill}/runs read",
+            "GET /api/workspaces/{ws}/skills/{skill}/runs/{run_id} read",
+            "GET /healthz -",
+            "GET /metrics -",
+            "GET /readyz -",
+            "PATCH /api/workspaces/{ws} manage",
+            "POST /api/runs/{run_id} run approve",
+            "POST /api/workspaces admin",
+            "POST /api/workspaces/{ws}/keys manage",
+            "POST /api/workspaces/{ws}/skills/check read",
+            "POST /api/workspaces/{ws}/skills/{skill}/run run",
+            "POST /codec/decode admin",
+            "POST /codec/encode admin",
+            "POST /codec/{token}/decode -",
+            "POST /codec/{token}/encode -",
+            "PUT /api/workspaces/{ws}/secrets/{name} manage",
+            "PUT /api/workspaces/{ws}/skills/{skill} manage",
+        ]
+    )
+
+
+def operations() -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in PAGE["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+@pytest.mark.parametrize(("name", "operation"), operations())
+def test_an_operation_is_explained(name: str, operation: dict[str, Any]) -> None:
+    assert len(operation["description"]) > 15, name
+    assert operation["tags"], name
+    assert "422" not in operation["responses"], "422 has our own shape"
+    if operation["x-scopes"] and not name.startswith("GET /api/workers"):
+        assert operation["security"] == [{"key": []}, {"bearer": []}]
+        assert set(operation["responses"]["default"]["content"]) == {"application/problem+json"}
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation["operationId"] for _, operation in operations()]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z_]+", name) for name in names)
+
+
+def test_the_readable_page_fetches_nothing_from_elsewhere() -> None:
+    text = Path(str(runs.__file__)).parents[1].joinpath("reference.html").read_text()
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "src=" not in text
+
+
+def test_every_endpoint_says_who_may_call_it() -> None:
+    """An endpoint without a key is a decision, not an oversight."""
+    open_to_all = {name for name, operation in operations() if not operation["x-scopes"]}
+    assert open_to_all == {
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+        "POST /codec/{token}/decode",
+        "POST /codec/{token}/encode",
+    }

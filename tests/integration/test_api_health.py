@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from temporalio.client import Client
+
+from api.app import create_app
+from dev import ports
+from services.gateway import assemble
+from services.library import Library
+from services.temporal import converter
+from store.pool import open_pool
+from tests.gateway import ADMIN_KEY, ECHO, Caller, Site
+from tests.kernel import KEYS, eventually
+
+if TYPE_CHECKING:
+    from store.pool import Pool
+
+
+async def test_it_is_ready_once_a_worker_is_there(site: Site) -> None:
+    http = site.caller(None).http
+    assert (await http.get("/healthz")).status_code == 200
+    before = await http.get("/readyz")
+    assert before.status_code == 503
+    assert before.json()["ready"] is False
+    assert [before.json()[name]["ok"] for name in ("temporal", "postgres", "worker")] == [
+        True,
+        True,
+        False,
+    ]
+    await site.work()
+    ready = await eventually(lambda: http.get("/readyz"), lambda answer: answer.is_success)
+    assert ready.json()["ready"] is True
+
+
+async def test_workers_and_what_waits_for_them_are_shown(site: Site, owner: Caller) -> None:
+    await owner.upload("talk", ECHO)
+    run_id = await owner.started("talk")
+    waiting = await eventually(
+        lambda: owner.http.get("/api/workers"), lambda answer: answer.json()["backlog"] == 1
+    )
+    assert waiting.json()["anybody"] is False
+    await site.work()
+    await owner.ended(run_id)
+    seen = (await owner.http.get("/api/workers")).json()
+    assert seen["anybody"] is True
+    assert sorted(seen["workers"][0]["serves"]) == ["activity", "workflow"]
+
+
+async def test_metrics_name_routes_and_nobody(site: Site, owner: Caller) -> None:
+    await owner.http.get(owner.home)
+    await owner.http.request("BREW", f"/{owner.workspace}")
+    page = (await site.caller(None).http.get("/metrics")).text
+    assert 'route="/api/workspaces/{ws}",status="200"' in page
+    assert 'method="other",route="unknown",status="404"' in page
+    assert owner.workspace not in page
+
+
+async def test_temporal_away_is_said_soon_and_reading_goes_on(
+    pool: Pool, site: Site, owner: Caller
+) -> None:
+    await owner.upload("talk", ECHO)
+    run_id = await owner.started("talk")
+    away = await Client.connect(
+        f"127.0.0.1:{ports.free()}", data_converter=converter(KEYS), lazy=True
+    )
+    tools = site.kernel.world.registry().specs()
+    gateway = assemble(
+        away, pool, encryption_keys=KEYS, library=Library({}), tools=tools, admin_key=ADMIN_KEY
+    )
+    stranded = Caller(create_app(gateway), ADMIN_KEY, owner.workspace)
+    began = time.monotonic()
+    refused = await asyncio.gather(
+        stranded.start("talk"),
+        stranded.act(run_id, "pause"),
+        stranded.http.get(f"/api/runs/{run_id}/log"),
+        stranded.http.get("/api/workers"),
+    )
+    assert [answer.status_code for answer in refused] == [503] * 4
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+    run = await stranded.run(run_id)
+    assert run["status"] == "queued"
+    assert "Temporal does not answer" in run["problem"]
+    assert len((await stranded.http.get(f"{stranded.home}/runs")).json()["items"]) == 2
+    ready = (await stranded.http.get("/readyz")).json()
+    assert [ready[name]["ok"] for name in ("temporal", "postgres", "worker")] == [
+        False,
+        True,
+        False,
+    ]
+    assert time.monotonic() - began < 15
+    await stranded.http.aclose()
+
+
+async def test_postgres_away_is_said_soon(site: Site) -> None:
+    nowhere = f"postgresql://postgres@127.0.0.1:{ports.free()}/perdure"
+    async with await open_pool(nowhere) as pool:
+        gateway = assemble(
+            site.kernel.client,
+            pool,
+            encryption_keys=KEYS,
+            library=Library({}),
+            tools=(),
+            admin_key=ADMIN_KEY,
+            task_queue=site.kernel.task_queue,
+        )
+        stranded = Caller(create_app(gateway), ADMIN_KEY, "w")
+        refused = await stranded.http.get(f"{stranded.home}/runs")
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        ready = (await stranded.http.get("/readyz")).json()
+        assert (ready["postgres"]["ok"], ready["temporal"]["ok"]) == (False, True)
+        assert (await stranded.http.get("/healthz")).status_code == 200
+        await stranded.http.aclose()
