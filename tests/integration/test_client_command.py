@@ -513,6 +513,6 @@ def test_a_gateway_that_is_not_there_is_named_with_the_ports_it_wants(
     monkeypatch.setenv("PERDURE_TEMPORAL_PORT", "x")
     told = perdure("doctor")
     assert told.code == 1
-    assert "no gateway at http://127.0.0.1:9: start one with `make up`" in told.out
+    assert "✗ gateway: no gateway at http://127.0.0.1:9\n    → start one with `make up`" in told.out
     assert f"port {taken} is taken" in told.out
     assert "x is not a port" in told.out
