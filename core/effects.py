@@ -126,7 +126,7 @@ class Decision(Frozen):
 
 
 class BatchInput(Frozen):
-    """Items `lo` to `hi` of a large `for_each`; `scope` holds only what its expressions name."""
+    """Items of a large `for_each` from `lo` on; `scope` holds what its expressions name."""
 
     step: Step
     path: str

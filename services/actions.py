@@ -39,9 +39,10 @@ class ActionService:
     async def resume(self, run: Run, access: Access) -> Run:
         return await self._signal(run, RESUME, access)
 
-    async def cancel(self, run: Run) -> Run:
+    async def cancel(self, run: Run, access: Access) -> Run:
         handle = self._open(run)
-        await self._told(run, handle.cancel())
+        by = _by(access)
+        await self._told(run, handle.cancel(reason=f"{by.kind}:{by.id}"))
         return await self._runs.ended_within(run, CANCEL_SHOWN_WITHIN)
 
     async def decide(

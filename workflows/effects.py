@@ -204,7 +204,11 @@ class TemporalEffects:
     def oversized(self, step: Step, count: int) -> bool:
         """By the items, and by the events that they would add to this history."""
         if any(each.kind == "approve" for each in every_step((step,))):
-            return False  # people answer the run itself, not one of its batches
+            # People answer the run itself, not one of its batches.
+            if count > ITEMS_IN_ONE_HISTORY:
+                message = f"{count} items with approvals; {ITEMS_IN_ONE_HISTORY} are the most"
+                raise StepFailed(Failure(code="too_many_items", message=message, step=step.id))
+            return False
         events = workflow.info().get_current_history_length()
         events += count * len(every_step((step,))) * EVENTS_A_STEP
         return count > ITEMS_IN_ONE_HISTORY or (count > 1 and events > EVENTS_IN_ONE_HISTORY)

@@ -161,7 +161,7 @@ async def _act(
         case Resume():
             return await services.actions.resume(run, access)
         case Cancel():
-            return await services.actions.cancel(run)
+            return await services.actions.cancel(run, access)
         case Approve(step=step, comment=comment):
             return await services.actions.decide(run, "approved", step, comment, access)
         case Reject(step=step, comment=comment):
