@@ -13,12 +13,8 @@ from tests.waiting import wait_until
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-MINE = ("make up", "make check", "make test", "make bench")  # they run this test, or take long
-    "make up",
-    "make check",
-    "make test",
-    "make bench",
-)  # what runs this test, or takes too long
+# They run this test themselves, or take long.
+MINE = ("make up", "make check", "make test", "make bench")
 
 
 def lines() -> list[str]:
