@@ -101,7 +101,8 @@ def main() -> int:
         # uvicorn raises the signal again once it has stopped, before we have put things away.
         signal.signal(number, lambda *_: None)
     try:
-        with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+        loop = uvicorn.Config("", log_config=None).get_loop_factory()
+        with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(serve(settings))
     except InvalidSkill as wrong:
         sys.stderr.write(f"{wrong.message}\n")
