@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -44,9 +43,7 @@ async def open_bench() -> AsyncGenerator[Bench]:
             "TEMPORAL_ADDRESS": address,
             "PERDURE_ENCRYPTION_KEYS": keys,
         }
-        by_hand = subprocess.Popen(
-            [sys.executable, "-m", "bench.handwritten"], cwd=ROOT, env=os.environ | environment
-        )
+        by_hand = work_by_hand(environment)
         try:
             await temporal.polled(client, TASK_QUEUE, f"{by_hand.pid}@")
             credentials = installation.credentials()
@@ -55,4 +52,8 @@ async def open_bench() -> AsyncGenerator[Bench]:
             by_hand.kill()
             by_hand.wait()
             installation.interrupt()
-            await asyncio.sleep(0)
+
+
+def work_by_hand(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    line = [sys.executable, "-m", "bench.handwritten"]
+    return subprocess.Popen(line, cwd=ROOT, env=os.environ | environment)

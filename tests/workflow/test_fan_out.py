@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from core.effects import PAUSE, RESUME
@@ -126,4 +125,3 @@ async def test_too_many_items_are_refused_by_name(kernel: Kernel) -> None:
         run = await kernel.ended(await kernel.start(flow(each("a", "${range(20001)}"))))
     assert run.error is not None
     assert (run.error.code, run.error.step) == ("too_many_items", "a")
-    assert timedelta(0) < run.completed_at - run.created_at  # pyright: ignore
