@@ -1,7 +1,7 @@
 """Who asks, and what they may: an endpoint says it in the type of a parameter."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request, Security
 from fastapi.dependencies.models import Dependant
@@ -133,8 +133,7 @@ Admin = Annotated[Access, Depends(Anywhere(None))]
 def scopes_of(dependant: Dependant) -> tuple[str, ...] | None:
     """What an endpoint asks for; None where it asks for no key at all."""
     for inner in dependant.dependencies:
-        needed: object = inner.call
-        match needed:
+        match cast("object", inner.call):
             case InWorkspace(scope):
                 return (scope,)
             case OfRun(scopes):

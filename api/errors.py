@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from api.bodies import BodyInvalid, Malformed
@@ -52,6 +52,26 @@ CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "un
 
 class Problem(BaseModel):
     """What went wrong: `code` is stable, `errors` names each field."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:perdure:error:invalid_inputs",
+                    "title": "Invalid inputs",
+                    "status": 422,
+                    "detail": "inputs.nmes: unknown input; did you mean `names`?",
+                    "code": "invalid_inputs",
+                    "errors": [
+                        {
+                            "field": "inputs.nmes",
+                            "message": "unknown input; did you mean `names`?",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
 
     type: str
     title: str

@@ -68,4 +68,9 @@ class Measured:
                 self._metrics.note(scope, message["status"], time.perf_counter() - began)
             await send(message)
 
-        await self._app(scope, receive, note)
+        try:
+            await self._app(scope, receive, note)
+        except Exception:
+            # The problem is written further out.
+            self._metrics.note(scope, 500, time.perf_counter() - began)
+            raise

@@ -42,6 +42,10 @@ class RunLine(BaseModel):
 class RunState(BaseModel):
     """The answer to a start or an action."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"run_id": "hello-k3v5q2m7x4a6b3cd", "status": "queued"}]}
+    )
+
     run_id: str
     status: RunStatus
 
@@ -52,6 +56,21 @@ class RunState(BaseModel):
 
 class RunResult(RunState):
     """The answer to a start that was waited for, once the run ended in time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run_id": "hello-k3v5q2m7x4a6b3cd",
+                    "status": "succeeded",
+                    "duration_ms": 46,
+                    "output_preview": "Hello, Ada!",
+                    "output": "Hello, Ada!",
+                    "error": None,
+                }
+            ]
+        }
+    )
 
     duration_ms: int | None
     output_preview: str

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core.digest import canonical
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 LONGEST_PREFIX = 40
 RANDOM_BYTES = 10
-# While a queued row is this young, whoever wrote it is about to start its workflow.
-GRACE = timedelta(seconds=3)
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,12 @@ class Launch:
         )
 
     async def was_left(self, run: Run) -> bool:
-        """Whether its row was written, and a crash came before its workflow was started."""
-        if run.status != "queued" or datetime.now(UTC) - run.created_at < GRACE:
-            return False
-        return not await self._starter.is_known(run.run_id)
+        """Whether its row was written, and its workflow is not started.
+
+        Either a crash came between, or who wrote the row is about to start it: then both do, which
+        is harmless. Who is answered does not ask again, so that no answer may be given before.
+        """
+        return run.status == "queued" and not await self._starter.is_known(run.run_id)
 
 
 def fresh_run_id(skill: str) -> str:

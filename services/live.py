@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from core.effects import STATUS as STATUS_QUERY
+from core.effects import Recorded
 from core.errors import PerdureError, Unavailable
-from core.run import ENDED, Failure, FlowInput, Run, RunOrigin, RunStatus
+from core.run import ENDED, Failure, FlowInput, Run, RunOrigin, RunStatus, Waiting
 from services import reach
 from services.starter import MEMO, STATUS, WORKSPACE
 
@@ -74,7 +76,20 @@ class Live:
         """The row of an open run, corrected by what Temporal says of it."""
         if described.status in CLOSED:
             return await self._closed(run, described)
-        return _open(run, described)
+        shown = _open(run, described)
+        if shown.status == "waiting" and not shown.waiting_for:
+            return shown.model_copy(update={"waiting_for": await self._waiting_for(run.run_id)})
+        return shown
+
+    async def _waiting_for(self, run_id: str) -> tuple[Waiting, ...]:
+        """From the run itself, where its row has lost it."""
+        try:
+            async with reach.temporal(LOOK_WITHIN):
+                handle = self._client.get_workflow_handle(run_id)
+                said = await handle.query(STATUS_QUERY, result_type=Recorded)
+        except (Unavailable, RPCError):
+            return ()
+        return said.waiting_for
 
     async def describe(self, run_id: str) -> WorkflowExecutionDescription | None:
         """None where Temporal does not have the run."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from temporalio.service import RPCError
 
 from core.errors import Conflict, PerdureError, RunNotEnded
-from core.run import ENDED, Failure, Run
+from core.run import ENDED, Failure, Run, RunStatus
 from services.live import CLOSED
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Reconciler:
         self._last: Run | None = None
         self._looked = datetime.now(UTC)
         self._unreadable: set[str] = set()
+        self._differing: dict[str, RunStatus] = {}
+        self._waits = False
 
     async def keep_going(self) -> None:
         try:
@@ -63,8 +65,10 @@ class Reconciler:
         try:
             if await self._leadership.held():
                 await self.round()
+            self._waits = False
         except (PerdureError, RPCError) as error:
-            log.info("the reconciler waits: %s", error)
+            log.log(logging.DEBUG if self._waits else logging.WARNING, "waiting: %s", error)
+            self._waits = True
         except Exception:
             log.exception("a round of the reconciler failed")
 
@@ -121,6 +125,14 @@ class Reconciler:
                 run.run_id, seen.status, seen.completed_at, seen.error, seen.output
             )
             log.info("%s ended without saying so: %s", run.run_id, seen.status)
+            return
+        # A row may be a moment behind; one that stays behind has lost what it was told.
+        if seen.status != run.status and self._differing.pop(run.run_id, None) == seen.status:
+            await self._runs.settle(run.run_id, seen.status, None)
+        elif seen.status != run.status:
+            self._differing[run.run_id] = seen.status
+        else:
+            self._differing.pop(run.run_id, None)
 
     async def _settle_unknown(self, run: Run) -> None:
         if run.created_at > datetime.now(UTC) - BEGINS_WITHIN:

@@ -53,7 +53,9 @@ class RetryService:
             raise RunNotEnded("the run goes on: only one that ended can be retried")
         beginning = await self._beginning(workspace, run, request, access)
         if known is None:
-            return await self._launch.begin(replace(beginning, once=once))
+            known = await self._launch.begin(replace(beginning, once=once))
+            if known.run_id == beginning.run_id:
+                return known
         await self._launch.start(replace(beginning, run_id=known.run_id))
         return known
 

@@ -66,7 +66,7 @@ class RunService:
         version = await self._skills.get(workspace.id, skill)
         run_id = fresh_run_id(skill)
         actor = Actor(kind="key", id=access.key_id)
-        return await self._launch.begin(
+        run = await self._launch.begin(
             Beginning(
                 run_id=run_id,
                 origin=await self._origin(workspace, version, run_id, actor, request.mode),
@@ -76,6 +76,8 @@ class RunService:
                 once=once,
             )
         )
+        # The same request came at the same moment, and it is not certain that its start succeeds.
+        return run if run.run_id == run_id else await self._mended(run, workspace, request)
 
     async def get(self, run_id: str, workspace: str | None) -> Run:
         """The row; `workspace` None looks in all of them. Raises NotFound."""

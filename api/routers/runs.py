@@ -2,7 +2,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, Discriminator, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Discriminator, Field, StringConstraints
 
 from api.auth import CanActOnRun, CanRead, CanReadRun, RunVisit, Services, require
 from api.bodies import Asked, StrictRoute
@@ -43,12 +43,22 @@ class Cancel(Asked):
 class Retry(Asked):
     """A new run that is given what this one finished; of the same version, unless told."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"action": "retry", "version": "latest"}]}
+    )
+
     action: Literal["retry"]
     version: Literal["latest"] | None = None
     inputs: dict[str, Any] | None = None
 
 
 class Approve(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"action": "approve", "step": "sign", "comment": "as agreed"}]
+        }
+    )
+
     action: Literal["approve"]
     step: StepPath | None = None
     comment: Comment | None = None

@@ -2,7 +2,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.auth import CanManage, CanRead, CanReadRun, CanRun, Services
 from api.bodies import Asked, StrictRoute
@@ -52,6 +52,10 @@ class Uploaded(BaseModel):
 
 class RunRequest(Asked):
     """In `dry` mode, tools that would change something are recorded and not called."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"inputs": {"names": ["Ada"]}, "label": "a first try"}]}
+    )
 
     inputs: dict[str, Any] = Field(default_factory=dict)
     label: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] | None = None

@@ -14,7 +14,7 @@ from services.temporal import converter
 from store.attempts import Attempts
 from store.leader import Leadership
 from store.sealing import Keyring
-from tests.gateway import ECHO, HELD, Caller, Site
+from tests.gateway import ASKS, ECHO, HELD, Caller, Site
 from tests.kernel import KEYS, eventually
 
 if TYPE_CHECKING:
@@ -123,6 +123,24 @@ async def test_a_run_that_waits_for_a_worker_is_left_alone(site: Site, owner: Ca
     await age(site, run_id, 3600)
     await site.gateway.reconciler.round()
     assert (await row(site, run_id)).status == "queued"
+
+
+async def test_a_row_that_lost_what_it_was_told_is_mended(site: Site, owner: Caller) -> None:
+    await owner.upload("asks", ASKS)
+    await site.work()
+    run_id = await owner.started("asks")
+    await owner.status(run_id, "waiting")
+    await site.kernel.pool.execute(
+        "UPDATE runs SET status = 'queued', waiting_for = NULL WHERE run_id = $1", run_id
+    )
+    await age(site, run_id, 10)
+    assert (await owner.run(run_id))["waiting_for"][0]["step"] == "sign"
+    await site.gateway.reconciler.round()
+    assert (await row(site, run_id)).status == "queued"
+    await site.gateway.reconciler.round()
+    assert (await row(site, run_id)).status == "waiting"
+    await owner.act(run_id, "approve")
+    await owner.ended(run_id)
 
 
 async def test_logs_of_ended_runs_are_stored(site: Site, owner: Caller) -> None:
