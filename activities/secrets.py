@@ -1,12 +1,15 @@
+import asyncio
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from core.effects import ToolRequest
+from core.errors import Unavailable
 from core.template import SecretPart
 
 HIDDEN = "***"
+ASK_AGAIN_AFTER_SECONDS = 1.0
 
 
 class OpenSecret(Protocol):
@@ -18,7 +21,7 @@ class OpenSecret(Protocol):
 
 class SecretSource(Protocol):
     async def open(self, workspace: str, name: str) -> OpenSecret:
-        """Raises SecretMissing."""
+        """Raises SecretMissing, and Unavailable for now."""
         ...
 
 
@@ -58,7 +61,7 @@ async def open_secrets(source: SecretSource, request: ToolRequest) -> OpenedSecr
         bound: frozenset[str] | None = None
         for part in use.parts:
             if isinstance(part, SecretPart):
-                secret = await source.open(request.context.workspace, part.secret)
+                secret = await opened(source, request.context.workspace, part.secret)
                 values.append(secret.value)
                 text += secret.value
                 both = secret.allowed_hosts if bound is None else bound & secret.allowed_hosts
@@ -69,6 +72,15 @@ async def open_secrets(source: SecretSource, request: ToolRequest) -> OpenedSecr
         hosts[use.pointer] = bound if bound is not None else frozenset()
     values.sort(key=len, reverse=True)
     return OpenedSecrets(arguments, hosts, tuple(value for value in values if value))
+
+
+async def opened(source: SecretSource, workspace: str, name: str) -> OpenSecret:
+    """Waits for a store that is away: that is no failure of the step, and costs no attempt."""
+    while True:
+        try:
+            return await source.open(workspace, name)
+        except Unavailable:
+            await asyncio.sleep(ASK_AGAIN_AFTER_SECONDS)
 
 
 def put(value: Any, pointer: str, text: str) -> None:
