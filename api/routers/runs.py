@@ -1,8 +1,16 @@
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, ConfigDict, Discriminator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+)
 
 from api.auth import CanActOnRun, CanRead, CanReadRun, RunVisit, Services, require
 from api.bodies import Asked, StrictRoute
@@ -22,6 +30,16 @@ StepPath = Annotated[
     str, Field(min_length=1, max_length=500, description="needed where several approvals wait")
 ]
 Comment = Annotated[str, StringConstraints(max_length=2000)]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time between the years 1 and 9999") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Pause(Asked):
@@ -84,8 +102,8 @@ async def list_runs(
         str | None,
         Query(max_length=200, description="looked for in skill, run id, label and error code"),
     ] = None,
-    since: Annotated[AwareDatetime | None, Query(description="created at or after")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="created before")] = None,
+    since: Annotated[Moment | None, Query(description="created at or after")] = None,
+    until: Annotated[Moment | None, Query(description="created before")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[RunLine]:
