@@ -103,7 +103,8 @@ def attributes(origin: RunOrigin) -> TypedSearchAttributes:
 
 def child_failed(error: ChildWorkflowError, call: ChildRun, run_id: str) -> StepFailed:
     inner = failure_of(error)
-    message = f"run {run_id} of `{call.skill}` failed: {inner.message}"
+    end = "was cancelled" if inner.code == "cancelled" else f"failed: {inner.message}"
+    message = f"run {run_id} of `{call.skill}` {end}"
     data = {"run_id": run_id, "code": inner.code}
     failure = Failure(code="child_failed", message=message, step=call.path, data=data)
     return StepFailed(failure, told=True)

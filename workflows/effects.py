@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 from core.digest import canonical, digest_of_text
-from core.duration import parse_duration
+from core.duration import format_duration, parse_duration
 from core.effects import (
     BATCH,
     HALT,
@@ -174,10 +174,11 @@ class TemporalEffects:
             await workflow.wait_condition(
                 lambda: call.path in run.decisions or halted(),
                 timeout=call.timeout,
-                timeout_summary="the approval was not given in time" if call.timeout else None,
+                timeout_summary=f"{call.path}: until somebody decides" if call.timeout else None,
             )
         except TimeoutError:
-            message = f"nobody decided on `{call.path}` within {call.timeout}"
+            within = format_duration(call.timeout) if call.timeout else "its time"
+            message = f"nobody decided on `{call.path}` within {within}"
             failure = Failure(code="approval_timed_out", message=message, step=call.path)
             raise StepFailed(failure) from None
         finally:

@@ -51,11 +51,11 @@ class RunState:
 
     @property
     def moment(self) -> Moment:
-        if self.paused:
-            return "paused", ()
-        if self.waiting and not self._busy:
+        if self.waiting and not self._busy and not self.paused:
             return "waiting", tuple(self.waiting.values())
-        return "running", ()
+        # A person must learn that they are asked, whatever else goes on.
+        asked = tuple(each for each in self.waiting.values() if each.kind == "approval")
+        return "paused" if self.paused else "running", asked
 
     async def gate(self) -> None:
         if self.paused:
