@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 from api.app import Doors, create_app
 from core.errors import InvalidSkill
+from services.furnishing import furnish
 from services.gateway import assemble
 from services.library import Library
 from services.temporal import converter
@@ -49,7 +50,11 @@ async def serve(settings: Settings) -> None:
 
         @asynccontextmanager
         async def reconciling(_: FastAPI) -> AsyncGenerator[None]:
-            working = asyncio.create_task(gateway.reconciler.keep_going())
+            async def work() -> None:
+                await furnish(client, settings.database_url.get_secret_value())
+                await gateway.reconciler.keep_going()
+
+            working = asyncio.create_task(work())
             try:
                 yield
             finally:

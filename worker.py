@@ -30,6 +30,7 @@ from activities.runs import Children, Histories, RunActivities
 from activities.secrets import SecretSource
 from core.effects import TASK_QUEUE
 from services.children import PinnedChildren
+from services.furnishing import furnish
 from services.history import Histories as RunHistories
 from services.library import Library
 from services.temporal import connect
@@ -140,10 +141,14 @@ async def serve(settings: Settings) -> None:
     async with (
         open_parts(settings, client) as parts,
         make_worker(client, parts, python_skills(settings.skills)),
+        asyncio.TaskGroup() as beside,
     ):
+        # Runs need not wait for it: with Postgres away they go on, and are recorded later.
+        furnishing = beside.create_task(furnish(client, settings.database_url.get_secret_value()))
         log.info("worker ready on %s, namespace %s", settings.temporal_address, client.namespace)
         await stop.wait()
         log.info("worker stops; what it has in hand gets %s s", GRACE.seconds)
+        furnishing.cancel()
 
 
 async def patiently_connect(settings: Settings, stop: asyncio.Event) -> Client | None:

@@ -20,6 +20,7 @@ from dev.plan import DATABASE, TEMPORAL_PORT, UI_PORT
 from dev.supervisor import Child, Ready, Service
 from dev.tether import tethered
 from dev.workspace import ID, Gateway
+from services.namespace import ensure_namespace
 from store.schema import MigrationChanged, migrate
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Stack:
         try:
             async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
                 client = await temporal.connect(address, self._plan.namespace)
-                await temporal.ensure_namespace(client)
+                await ensure_namespace(client)
         except TimeoutError as error:
             raise CannotStart(f"Temporal at {address} does not answer") from error
         except RPCError as error:

@@ -9,24 +9,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
-from temporalio.api.namespace.v1 import NamespaceConfig
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     DescribeTaskQueueResponse,
-    RegisterNamespaceRequest,
-    UpdateNamespaceRequest,
 )
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from dev.errors import CannotStart
 from dev.tether import tethered
@@ -35,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STOP_SIGNAL = signal.SIGTERM
-RETENTION = timedelta(days=30)
-SEARCH_ATTRIBUTES = ("PerdureWorkspace", "PerdureSkill", "PerdureStatus", "PerdureTrigger")
 DYNAMIC_CONFIG = (
     # One shard polled 20 times a second (the default) makes every dispatch wait 40 ms.
     "history.transferProcessorMaxPollRPS=1000",
@@ -111,23 +103,6 @@ async def connect(address: str, namespace: str) -> Client:
             await asyncio.sleep(LOOK_EVERY)
 
 
-async def ensure_namespace(client: Client) -> None:
-    """At every start: the flags of the server do nothing for namespaces that exist already."""
-    keep = Duration()
-    keep.FromTimedelta(RETENTION)
-    service, name = client.workflow_service, client.namespace
-    try:
-        await service.register_namespace(
-            RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=keep)
-        )
-    except RPCError as error:
-        if error.status is not RPCStatusCode.ALREADY_EXISTS:
-            raise
-        config = NamespaceConfig(workflow_execution_retention_ttl=keep)
-        await service.update_namespace(UpdateNamespaceRequest(namespace=name, config=config))
-    await add_search_attributes(client)
-
-
 async def polled(client: Client, task_queue: str, identity: str) -> None:
     """Waits until a worker whose identity begins so asks for work."""
     request = DescribeTaskQueueRequest(
@@ -143,16 +118,6 @@ async def polled(client: Client, task_queue: str, identity: str) -> None:
         if any(poller.identity.startswith(identity) for poller in found.pollers):
             return
         await asyncio.sleep(LOOK_EVERY)
-
-
-async def add_search_attributes(client: Client) -> None:
-    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(
-            namespace=client.namespace,
-            search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword),
-        )
-    )
 
 
 def _server(port: int) -> list[str]:

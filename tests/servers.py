@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 
 from dev import ports, postgres, temporal
+from services.namespace import ensure_namespace
 from store.schema import migrate
 
 PREFIX = "perdure-test-"
@@ -92,7 +93,7 @@ class Servers:
         await server.close()
 
     async def _make_namespace(self, namespace: str) -> None:
-        await temporal.ensure_namespace(await temporal.connect(self.temporal, namespace))
+        await ensure_namespace(await temporal.connect(self.temporal, namespace))
 
 
 def _base() -> Path:

@@ -15,6 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from dev import temporal as server
 from dev.errors import CannotStart
+from services.namespace import SEARCH_ATTRIBUTES, ensure_namespace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,15 +46,15 @@ async def retention(client: Client) -> int:
 
 async def test_a_namespace_is_made_as_we_need_it(temporal: Client) -> None:
     assert await retention(temporal) == THIRTY_DAYS
-    assert await our_attributes(temporal) == set(server.SEARCH_ATTRIBUTES)
+    assert await our_attributes(temporal) == set(SEARCH_ATTRIBUTES)
 
 
 async def test_a_namespace_that_exists_is_made_right(temporal_address: str) -> None:
     client = await server.connect(temporal_address, "default")
-    await server.ensure_namespace(client)
-    await server.ensure_namespace(client)
+    await ensure_namespace(client)
+    await ensure_namespace(client)
     assert await retention(client) == THIRTY_DAYS
-    assert await our_attributes(client) == set(server.SEARCH_ATTRIBUTES)
+    assert await our_attributes(client) == set(SEARCH_ATTRIBUTES)
 
 
 async def test_a_worker_is_seen_once_it_asks_for_work(temporal: Client, task_queue: str) -> None:
