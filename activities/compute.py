@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NoReturn, Protocol
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from temporalio import activity
 from temporalio.common import RawValue
 
@@ -126,10 +127,14 @@ def checked(tool: Tool, arguments: dict[str, Any]) -> Any:
         return tool.arguments.model_validate(arguments)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
+            f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {expected(fault)}"
             for fault in error.errors(include_input=False, include_url=False)
         ]
         raise InvalidArguments(f"`{tool.name}`: {'; '.join(faults)}") from None
+
+
+def expected(fault: ErrorDetails) -> str:
+    return fault["msg"].removeprefix("Value error, ")
 
 
 def allow(tool: Tool, effect: Effect, request: ToolRequest) -> None:
