@@ -9,7 +9,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from core.effects import DECIDE, PAUSE, RESUME
-from tests.kernel import Kernel
+from tests.kernel import Kernel, eventually
 from tests.workflow.flows import flow, watched
 
 BY = {"actor": {"kind": "user", "id": "tester"}}
@@ -108,6 +108,7 @@ async def test_approval_nobody_gives_times_out_by_name(kernel: Kernel) -> None:
         run = await kernel.ended(handle)
     assert run.error is not None
     assert run.error.code == "approval_timed_out"
+    assert run.error.message == "nobody decided on `ok` within 0.3s"
 
 
 async def test_decision_on_what_is_not_pending_is_refused(kernel: Kernel) -> None:
@@ -134,6 +135,25 @@ async def test_decision_on_what_is_not_pending_is_refused(kernel: Kernel) -> Non
             await handle.execute_update(DECIDE, verdict("approved", "one"))
         await handle.execute_update(DECIDE, verdict("approved", "two"))
         assert (await kernel.ended(handle)).status == "succeeded"
+
+
+async def test_person_is_asked_while_another_branch_runs_and_while_the_run_is_paused(
+    kernel: Kernel,
+) -> None:
+    branches = {"left": [approval()], "right": [watched("a", hold="gate")]}
+    async with kernel.worker():
+        handle = await kernel.start(flow({"kind": "parallel", "id": "p", "branches": branches}))
+        await kernel.world.arrives("gate")
+        asked = await eventually(lambda: kernel.row(handle), lambda run: bool(run.waiting_for))
+        await handle.signal(PAUSE, BY)
+        paused = await kernel.status(handle, "paused")
+        await handle.execute_update(DECIDE, verdict("approved"))
+        await handle.signal(RESUME, BY)
+        kernel.world.open.add("gate")
+        ended = await kernel.ended(handle)
+    assert (asked.status, [each.step for each in asked.waiting_for]) == ("running", ["ok"])
+    assert [each.step for each in paused.waiting_for] == ["ok"]
+    assert (ended.status, ended.waiting_for) == ("succeeded", ())
 
 
 async def test_failed_branch_frees_a_sibling_that_waits(kernel: Kernel) -> None:
