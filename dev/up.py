@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from functools import partial
+from io import TextIOWrapper
 from typing import NoReturn
 
 import psutil
@@ -41,6 +42,8 @@ def main() -> NoReturn:
             sys.stderr.write(f"perdure: {reason}\n")
             sys.stderr.flush()
         status = 1
+    except KeyboardInterrupt:  # before anything was started
+        status = INTERRUPTED
     # Leaving the usual way, a process that has used temporalio sometimes aborts.
     os._exit(status)
 
@@ -52,6 +55,8 @@ async def up(plan: Plan) -> int:
         ports.require_free(plan.ports)
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # not every terminal speaks UTF-8
         terminal = Terminal(sys.stdout, partial(loop.call_soon_threadsafe, stopping.set))
         try:
             return await _serve(Stack(plan, mine, terminal), terminal, stopping)

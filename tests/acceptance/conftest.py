@@ -19,6 +19,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         "PGPORT": "9999",
         "PGSSLMODE": "require",
         "LANG": "tlh_KX.UTF-8",
+        "PYTHONIOENCODING": "ascii",
         "HTTP_PROXY": "http://127.0.0.1:9",
         "ALL_PROXY": "http://127.0.0.1:9",
     }

@@ -6,7 +6,7 @@ import pytest
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-from dev.temporal import SEARCH_ATTRIBUTES
+from services.namespace import SEARCH_ATTRIBUTES
 from store.pool import Pool
 
 
