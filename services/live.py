@@ -167,8 +167,8 @@ def _open(run: Run, described: WorkflowExecutionDescription) -> Run:
     said = described.typed_search_attributes.get(STATUS)
     if taken_up and said in ("running", "paused", "waiting"):
         update["status"] = said
-        if said == "running":
-            update["waiting_for"] = ()
+        if said == "running" and run.status != "running":
+            update["waiting_for"] = ()  # it waited when its row was written
     return run.model_copy(update=update)
 
 

@@ -19,6 +19,15 @@ steps:
 inputs:
   word: {type: string, default: hello}
 """
+BOTH = """\
+steps:
+  - id: both
+    parallel:
+      left:
+        - {id: sign, approve: May it go?}
+      right:
+        - {id: work, compute: watched, with: {value: 1, hold: gate}}
+"""
 
 
 async def held(site: Site, owner: Caller) -> str:
@@ -74,6 +83,21 @@ async def test_a_terminated_run_takes_no_action_though_its_row_is_open(
     await site.kernel.client.get_workflow_handle(run_id).terminate()
     answer = await owner.act(run_id, "pause")
     assert (answer.status_code, answer.json()["code"]) == (409, "run_ended")
+
+
+async def test_an_approval_is_shown_while_another_branch_still_runs(
+    site: Site, owner: Caller
+) -> None:
+    await owner.upload("both", BOTH)
+    await site.work()
+    run_id = await owner.started("both")
+    await site.kernel.world.arrives("gate")
+    asked = await eventually(lambda: owner.run(run_id), lambda run: bool(run["waiting_for"]))
+    assert (asked["status"], asked["waiting_for"][0]["message"]) == ("running", "May it go?")
+    assert ("sign", "waiting") in [(step["path"], step["status"]) for step in asked["steps"]]
+    approved = await owner.act(run_id, "approve")
+    assert approved.json()["status"] == "running"
+    await eventually(lambda: owner.run(run_id), lambda run: not run["waiting_for"])
 
 
 @pytest.mark.parametrize(("action", "status"), [("approve", "succeeded"), ("reject", "failed")])
