@@ -12,6 +12,7 @@ from core.run import Failure
 
 WHOLE_BYTES = 16 * 1024
 PREVIEW_CHARACTERS = 400
+SUMMARY_BYTES = 200  # Temporal documents 400, encrypted
 HIDDEN = "***"
 
 
@@ -21,6 +22,18 @@ def shown(value: Json, name: str = "output") -> dict[str, Any]:
     # Four bytes are the longest character.
     start = value.raw[: 4 * PREVIEW_CHARACTERS].decode(errors="ignore")
     return {"bytes": len(value.raw), "preview": start[:PREVIEW_CHARACTERS]}
+
+
+def in_brief(path: str, arguments: Mapping[str, Any]) -> str:
+    """What a step does, on one line: its path and its plain arguments."""
+    words = [
+        value[:SUMMARY_BYTES] if isinstance(value, str) else f"{name}={value}"
+        for name, value in arguments.items()
+        if isinstance(value, str | int | float)
+    ]
+    line = " ".join(" ".join(words).split())
+    whole = f"{path}: {line}" if line else path
+    return whole.encode(errors="replace")[:SUMMARY_BYTES].decode(errors="ignore")
 
 
 def shown_arguments(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from core.interpreter import (
 )
 from core.run import Failure, Waiting
 from core.scope import needed
+from core.shown import in_brief
 from core.tool import RunContext
 from workflows import policies
 from workflows.children import run_child
@@ -107,7 +108,7 @@ class TemporalEffects:
             TOOL + call.tool,
             request,
             activity_id=call.path,
-            summary=call.path,
+            summary=in_brief(call.path, call.arguments),
             start_to_close_timeout=(call.timeout or policies.LONGEST_STEP) + policies.GRACE,
             heartbeat_timeout=policies.HEARTBEAT,
             retry_policy=policies.tries(call.retry),

@@ -23,6 +23,19 @@ async def test_run_succeeds_and_its_row_says_so(kernel: Kernel) -> None:
     assert run.completed_at is not None
 
 
+async def test_activities_say_what_they_do_in_the_views_of_temporal(kernel: Kernel) -> None:
+    async with kernel.worker():
+        handle = await kernel.start(flow(watched("a", "a report for ${inputs.n}")), {"n": 7})
+        await handle.result()
+    history = await handle.fetch_history()
+    [event] = [
+        one for one in history.events if one.activity_task_scheduled_event_attributes.activity_id
+    ]
+    summary = event.user_metadata.summary
+    assert b"report" not in summary.data
+    assert await kernel.client.data_converter.decode([summary]) == ["a: a report for 7"]
+
+
 async def test_failed_step_fails_the_run_with_its_name(kernel: Kernel) -> None:
     async with kernel.worker():
         handle = await kernel.start(flow(watched("a"), watched("b", fail="for_good")))
