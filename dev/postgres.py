@@ -133,6 +133,13 @@ def _wait_until_gone(process: psutil.Process) -> None:
         time.sleep(0.05)
 
 
+def leave(data: Path) -> None:
+    """Takes away the directory that may have been needed outside the home."""
+    if (sockets := socket_dir(data)) != data:
+        with suppress(OSError):
+            sockets.rmdir()
+
+
 async def connect(url: str) -> asyncpg.Connection:
     """Waits for the server for as long as the caller does."""
     while True:

@@ -59,6 +59,7 @@ class Stack:
     async def stop(self) -> None:
         for children in (self._parts, self._servers):
             await asyncio.gather(*(child.stop() for child in children))
+        postgres.leave(self._home.postgres)
 
     def kill(self) -> None:
         for child in (*self._parts, *self._servers):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -44,7 +43,7 @@ async def answer(data: Path, query: str) -> object:
 
 
 async def test_it_serves_where_shells_and_sockets_stumble_and_after_a_kill(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long path with a comma and spaces, foreign PG* variables, a language not installed."""
     home = tmp_path / ("my, own project " * 6)
@@ -53,7 +52,6 @@ async def test_it_serves_where_shells_and_sockets_stumble_and_after_a_kill(
     monkeypatch.setenv("PGPORT", "9999")
     monkeypatch.setenv("LANG", "tlh_KX.UTF-8")
     assert postgres.socket_dir(data) != data
-    request.addfinalizer(lambda: shutil.rmtree(postgres.socket_dir(data)))
     with serving(data) as server:
         monkeypatch.delenv("PGPORT")
         await asyncio.wait_for(postgres.ensure_database(data, "perdure"), 20)
@@ -64,6 +62,8 @@ async def test_it_serves_where_shells_and_sockets_stumble_and_after_a_kill(
         server.wait()
         with serving(data):
             assert await answer(data, "SELECT one FROM kept") == 1
+    postgres.leave(data)
+    assert not postgres.socket_dir(data).exists()
 
 
 @pytest.mark.parametrize("lock", ["postmaster.pid", ".s.PGSQL.5432.lock"])
