@@ -175,3 +175,91 @@ class HttpFailed(StepError):
 
 class HttpFailedForNow(HttpFailed):
     retryable = True
+
+
+# What models and their providers did
+
+
+class ModelError(StepError):
+    """`data` may hold provider, model, status, in_stream, usage, and processed="no" if nothing ran."""
+
+    code = "model_failed"
+
+
+class RateLimited(ModelError):
+    code = "rate_limited"
+    retryable = True
+
+
+class Overloaded(ModelError):
+    code = "overloaded"
+    retryable = True
+
+
+class ProviderError(ModelError):
+    code = "server_error"
+    retryable = True
+
+
+class ProviderTimeout(ModelError):
+    code = "timeout"
+    retryable = True
+
+
+class ConnectionFailed(ModelError):
+    code = "connection"
+    retryable = True
+
+
+class ProviderConflict(ModelError):
+    code = "conflict"
+    retryable = True
+
+
+class BadResponse(ModelError):
+    """An answer that cannot be read: worth one more attempt, not many."""
+
+    code = "bad_response"
+    retryable = True
+
+
+class InvalidKey(ModelError):
+    code = "invalid_key"
+
+
+class ProviderPermission(ModelError):
+    code = "permission"
+
+
+class QuotaExhausted(ModelError):
+    """The account behind the key has no credit, whatever the workspace's budget says."""
+
+    code = "quota_exhausted"
+
+
+class ModelNotFound(ModelError):
+    code = "model_not_found"
+
+
+class RequestTooLarge(ModelError):
+    code = "request_too_large"
+
+
+class ContextWindow(ModelError):
+    code = "context_window"
+
+
+class InvalidModelRequest(ModelError):
+    """We broke a rule of the wire; `data["rule"]` names it where the provider did."""
+
+    code = "invalid_request"
+
+
+class BudgetExceeded(ModelError):
+    code = "budget_exceeded"
+
+
+class ModelConfig(ModelError):
+    """Routing, an address or a flag is wrong; no attempt can mend it."""
+
+    code = "config"
