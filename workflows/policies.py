@@ -6,7 +6,9 @@ from temporalio.common import RetryPolicy
 from core.flow import Retry
 
 TASK_TIMEOUT = timedelta(seconds=5)
-HEARTBEAT = timedelta(seconds=5)
+# What a killed worker had in hand is missed after this, and started again FIRST_BACKOFF later:
+# together within 5 s.
+HEARTBEAT = timedelta(seconds=4)
 # The activity ends itself at its tool's or step's timeout; this is for one that cannot.
 LONGEST_STEP = timedelta(hours=24)
 GRACE = timedelta(seconds=5)
