@@ -16,6 +16,7 @@ from activities.secrets import OpenedSecrets, SecretSource, open_secrets
 from core.depth import MAX_DEPTH, too_deep
 from core.effects import MAX_VALUE_BYTES, TOOL, ToolRequest
 from core.errors import (
+    ApprovalNeeded,
     InvalidArguments,
     PerdureError,
     StepTimedOut,
@@ -146,6 +147,11 @@ def allow(tool: Tool, effect: Effect, request: ToolRequest) -> None:
         )
     if allowed is not None and not any(fnmatchcase(tool.name, pattern) for pattern in allowed):
         raise ToolNotAllowed(f"SKILL.md does not list `{tool.name}` under allowed-tools")
+    offered = request.offered
+    if offered is not None and not any(fnmatchcase(tool.name, pattern) for pattern in offered):
+        raise ToolNotAllowed(f"this step does not offer `{tool.name}`")
+    if effect == "write" and request.approve_writes == "always":
+        raise ApprovalNeeded(f"`{tool.name}` writes here, so a person is asked first")
 
 
 def kept(output: Any) -> Any:

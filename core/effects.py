@@ -7,6 +7,7 @@ from pydantic import Field
 
 from core.duration import Duration
 from core.flow import Flow, Step
+from core.llm import Capability, KeySource, ModelAnswer, Turn
 from core.model import Frozen
 from core.run import Failure, RunOrigin, RunStatus, Waiting
 from core.template import SecretUse
@@ -18,12 +19,15 @@ GIVEN = "perdure.given"
 CHILD = "perdure.child"
 BATCH = "perdure.batch"
 TOOL = "tool."  # + the tool's name
+MODEL = "llm.call"
+MODEL_QUEUE = "-llm"  # + behind the name of the run's own queue
 
 PAUSE = "perdure.pause"
 RESUME = "perdure.resume"
 HALT = "perdure.halt"
 DECIDE = "perdure.decide"
 STATUS = "perdure.status"
+WAKE = "perdure.wake"
 
 MAX_VALUE_BYTES = 1_500_000
 
@@ -47,9 +51,50 @@ class ToolRequest(Frozen):
     digest: str
     context: RunContext
     allowed_tools: tuple[str, ...] | None = None
+    # What the step of a model offers it, and whether a person is asked before it writes.
+    offered: tuple[str, ...] | None = None
+    approve_writes: Literal["never", "always"] = "never"
     timeout: Duration | None = None
     attempts: int | None = None
     settled: tuple[Settled, ...] = ()
+
+
+class ModelRequest(Frozen):
+    """`tools` are patterns: offered is what they, SKILL.md and the registry have in common.
+
+    `instructions` puts the body of SKILL.md above the conversation; `run_limit` is the flow's bound
+    on the tokens of all its calls.
+    """
+
+    capability: Capability
+    turns: tuple[Turn, ...]
+    instructions: bool = False
+    tools: tuple[str, ...] | None = None
+    output_schema: dict[str, Any] | None = None
+    model: str | None = None
+    max_tokens: int | None = None
+    digest: str
+    context: RunContext
+    skill: str
+    version: str
+    allowed_tools: tuple[str, ...] | None = None
+    timeout: Duration | None = None
+    attempts: int | None = None
+    run_limit: int | None = None
+    settled: tuple[Settled, ...] = ()
+
+
+class ModelReply(Frozen):
+    """`cost_nano` is in billionths of a dollar; None is unknown, never free.
+
+    `stored`: the answer was paid for before and comes from the ledger.
+    """
+
+    answer: ModelAnswer
+    cost_nano: int | None = None
+    latency_ms: int = 0
+    key_source: KeySource
+    stored: bool = False
 
 
 class RecordRequest(Frozen):

@@ -143,6 +143,12 @@ class TooDeep(StepError):
     code = "too_deep"
 
 
+class ApprovalNeeded(StepError):
+    """A model asked for a write where a person is asked first."""
+
+    code = "approval_needed"
+
+
 class ApprovalRejected(StepError):
     code = "approval_rejected"
 

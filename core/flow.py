@@ -78,8 +78,62 @@ class ApproveStep(StepBase):
     message: str
 
 
+class PromptStep(StepBase):
+    """Asks a model; `prompt` is a template, also where it was a file of the bundle.
+
+    `model` ("provider/model") overrides the routing; `max_tokens` bounds one answer.
+    """
+
+    prompt: str
+    model: str | None = None
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000)
+
+
+class ExtractStep(PromptStep):
+    """Gives JSON that `output_schema` accepts, checked here and not by the provider alone."""
+
+    kind: Literal["extract"] = "extract"
+    output_schema: dict[str, Any]
+
+
+class ClassifyStep(PromptStep):
+    """Gives one of the labels; each may say what it means."""
+
+    kind: Literal["classify"] = "classify"
+    labels: dict[str, str | None]
+
+
+class GenerateStep(PromptStep):
+    """Gives text."""
+
+    kind: Literal["generate"] = "generate"
+
+
+class ReasonStep(PromptStep):
+    """A loop of turns with tools, under the body of SKILL.md as instructions.
+
+    `tools` narrows what SKILL.md allows; `turns` bounds the loop.
+    """
+
+    kind: Literal["reason"] = "reason"
+    tools: tuple[str, ...] | None = None
+    output_schema: dict[str, Any] | None = None
+    turns: int = Field(20, ge=1, le=100)
+    approve_writes: Literal["never", "always"] = "never"
+
+
 Step = Annotated[
-    ComputeStep | SetStep | GroupStep | ParallelStep | SkillStep | WaitStep | ApproveStep,
+    ComputeStep
+    | SetStep
+    | GroupStep
+    | ParallelStep
+    | SkillStep
+    | WaitStep
+    | ApproveStep
+    | ExtractStep
+    | ClassifyStep
+    | GenerateStep
+    | ReasonStep,
     Field(discriminator="kind"),
 ]
 
@@ -109,6 +163,8 @@ class Flow(Frozen):
     has_output: bool = False
     format: Literal["slack", "markdown", "json"] = "json"
     timeout: Duration | None = None
+    # Tokens that all model calls of a run may use together.
+    max_tokens: int | None = None
 
 
 Recovery.model_rebuild()

@@ -2,26 +2,43 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 from core.depth import MAX_DEPTH, too_deep
+from core.digest import canonical
 from core.effects import Settled
+from core.execution import (
+    Approval,
+    Batch,
+    ChildRun,
+    Compute,
+    EachFailed,
+    Effects,
+    Halted,
+    Items,
+    Pause,
+    StepFailed,
+)
 from core.expression import ExpressionFault, Meter
 from core.flow import (
     ApproveStep,
+    ClassifyStep,
     ComputeStep,
+    ExtractStep,
     Flow,
+    GenerateStep,
     GroupStep,
     ParallelStep,
+    PromptStep,
+    ReasonStep,
     Recovery,
-    Retry,
     SetStep,
     SkillStep,
     Step,
     WaitStep,
 )
+from core.reasoning import answered
 from core.run import Failure
 from core.scope import (
     FAILED,
@@ -41,106 +58,6 @@ FUEL_BETWEEN_BREATHS = 1_000_000
 FUEL_OF_A_STEP = 200  # what a step costs besides its expressions
 FIRST_BACKOFF = timedelta(seconds=1)
 MAX_BACKOFF = timedelta(seconds=60)
-
-
-class StepFailed(Exception):
-    """`told`: the history shows this failure already, by an activity or a child."""
-
-    def __init__(self, failure: Failure, told: bool = False) -> None:  # noqa: FBT001, FBT002
-        super().__init__(failure.message)
-        self.failure = failure
-        self.told = told
-
-
-class EachFailed(Exception):
-    """An item failed for good; the step's own `on_error` was the item's and has been asked."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-class Halted(Exception):
-    """A sibling failed: this line of work stops before its next step."""
-
-
-@dataclass(frozen=True)
-class Compute:
-    path: str
-    tool: str
-    arguments: dict[str, Any]
-    secrets: tuple[SecretUse, ...]
-    timeout: timedelta | None
-    retry: Retry | None
-
-
-@dataclass(frozen=True)
-class ChildRun:
-    path: str
-    skill: str
-    inputs: dict[str, Any]
-    timeout: timedelta | None
-
-
-@dataclass(frozen=True)
-class Pause:
-    """A wait of this length, or until this time."""
-
-    path: str
-    length: str | None
-    until: str | None
-
-
-@dataclass(frozen=True)
-class Approval:
-    path: str
-    message: str
-    timeout: timedelta | None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Items `lo` and on, of a `for_each` that is too large for one history."""
-
-    path: str
-    step: Step
-    items: list[Any]
-    frame: Frame
-
-
-@dataclass
-class Items:
-    """`failed` is the first failure that stops the whole; `errors` are those gone on from."""
-
-    outputs: list[Any]
-    errors: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    failed: Failure | None = None
-
-
-class Effects(Protocol):
-    """What a flow does to the world. Failures come as StepFailed."""
-
-    async def gate(self) -> None:
-        """Returns when the run is not paused."""
-        ...
-
-    async def breathe(self) -> None:
-        """Lets other work go on after a long stretch of pure computing."""
-        ...
-
-    async def compute(self, call: Compute) -> Any: ...
-    async def child(self, call: ChildRun, halted: Callable[[], bool]) -> Any: ...
-    async def wait(self, call: Pause, halted: Callable[[], bool]) -> Any: ...
-    async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any: ...
-    async def back_off(self, path: str, length: timedelta) -> None: ...
-    def oversized(self, step: Step, count: int) -> bool:
-        """Whether this many items of the step belong into batches."""
-        ...
-
-    async def batches(self, call: Batch) -> Items: ...
-    def settle(self, settled: Settled) -> None:
-        """Told of steps that end without an effect of their own."""
-        ...
 
 
 async def execute(flow: Flow, known: dict[str, Any], effects: Effects) -> Any:
@@ -292,7 +209,7 @@ class Interpreter:
     async def _attempts(self, step: Step, frame: Frame, path: str) -> Any:
         """Temporal retries an activity; a step made of steps is tried again here."""
         retry = step.retry
-        if isinstance(step, ComputeStep) or retry is None or not retry.attempts:
+        if isinstance(step, ComputeStep | PromptStep) or retry is None or not retry.attempts:
             return await self._perform(step, frame, path)
         pause = retry.backoff or FIRST_BACKOFF
         for attempt in range(1, retry.attempts):
@@ -333,6 +250,10 @@ class Interpreter:
                 message = str(self._render(step.id, step.message, frame, path)[0])
                 approval = Approval(path, message, step.timeout)
                 return await self._effects.approve(approval, frame.halt)
+            case ExtractStep() | ClassifyStep() | GenerateStep() | ReasonStep():
+                rendered = self._render(step.id, step.prompt, frame, path)[0]
+                prompt = rendered if isinstance(rendered, str) else canonical(rendered)
+                return await answered(self._effects, step, prompt, path, frame.halt)
             case _:
                 assert_never(step)
 

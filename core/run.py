@@ -57,6 +57,8 @@ class RunOrigin(Frozen):
     # Versions of the skills this run may start as children, as they were when it began.
     pins: dict[str, str] = Field(default_factory=dict[str, str])
     allowed_tools: tuple[str, ...] | None = None
+    # Tokens that all model calls of the run may use together.
+    max_tokens: int | None = None
 
 
 class FlowInput(Frozen):

@@ -5,7 +5,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.expression import Expression, Reference, compile_expression
-from core.flow import ComputeStep, SetStep, SkillStep, Step, WaitStep, every_step
+from core.flow import (
+    ApproveStep,
+    ComputeStep,
+    GroupStep,
+    ParallelStep,
+    PromptStep,
+    SetStep,
+    SkillStep,
+    Step,
+    WaitStep,
+    every_step,
+)
 from core.run import Failure
 from core.template import Template, compile_template
 
@@ -86,8 +97,12 @@ def templates_of(step: Step) -> Iterable[Template]:
             yield compile_template(step.inputs)
         case WaitStep():
             yield compile_template([step.length, step.until])
-        case _:
-            yield compile_template(getattr(step, "message", None))
+        case ApproveStep():
+            yield compile_template(step.message)
+        case PromptStep():
+            yield compile_template(step.prompt)
+        case GroupStep() | ParallelStep():
+            return
 
 
 def references_of(step: Step) -> list[Reference]:

@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 from core.digest import canonical, digest_of_text
 from core.effects import CHILD, ChildReady, ChildRequest, Settled
-from core.interpreter import ChildRun, Halted, StepFailed
+from core.execution import ChildRun, Halted, StepFailed
 from core.run import Failure, FlowInput, RunOrigin
 from workflows import policies
 from workflows.failures import failure_of

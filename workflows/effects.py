@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,24 +18,17 @@ from core.effects import (
     Settled,
     ToolRequest,
 )
+from core.execution import Approval, Ask, Batch, ChildRun, Compute, Halted, Items, Pause, StepFailed
 from core.flow import Step, every_step
-from core.interpreter import (
-    Approval,
-    Batch,
-    ChildRun,
-    Compute,
-    Halted,
-    Items,
-    Pause,
-    StepFailed,
-)
+from core.llm import ModelAnswer
 from core.run import Failure, Waiting
 from core.scope import needed
 from core.shown import in_brief
 from core.tool import RunContext
 from workflows import policies
 from workflows.children import run_child
-from workflows.failures import failure_of
+from workflows.failures import step_failure
+from workflows.models import ask
 from workflows.state import RunState, tell
 
 ITEMS_IN_ONE_HISTORY = 200
@@ -81,7 +74,7 @@ class TemporalEffects:
             try:
                 return await self._start(call, digest)
             except ActivityError as error:
-                raise self._as_failed(error, call.path) from None
+                raise step_failure(error, call.path) from None
 
     def _start(self, call: Compute, digest: str) -> workflow.ActivityHandle[Any]:
         run = self._run
@@ -100,6 +93,8 @@ class TemporalEffects:
             digest=digest,
             context=context,
             allowed_tools=run.origin.allowed_tools,
+            offered=call.offered,
+            approve_writes=call.approve_writes,
             timeout=call.timeout,
             attempts=call.retry.attempts if call.retry else None,
             settled=run.take_settled(),
@@ -114,13 +109,18 @@ class TemporalEffects:
             retry_policy=policies.tries(call.retry),
         )
 
-    def _as_failed(self, error: ActivityError | ChildWorkflowError, path: str) -> BaseException:
-        """A cancellation from above passes through; anything else is the step's failure."""
-        failure = failure_of(error, path)
-        task = asyncio.current_task()
-        if failure.code == "cancelled" and task is not None and task.cancelling():
-            return asyncio.CancelledError()
-        return StepFailed(failure, told=True)
+    # A model
+
+    async def ask(self, call: Ask) -> ModelAnswer:
+        return await ask(self._run, call)
+
+    async def within(self, path: str, limit: timedelta, work: Awaitable[Any]) -> Any:
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                return await work
+        except TimeoutError:
+            message = f"`{path}` took longer than {limit.total_seconds():g} s"
+            raise StepFailed(Failure(code="step_timed_out", message=message, step=path)) from None
 
     # Another skill
 
@@ -285,7 +285,7 @@ class TemporalEffects:
                 parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             )
         except ChildWorkflowError as error:
-            raise self._as_failed(error, path) from None
+            raise step_failure(error, path) from None
 
     async def _halt_batches(self, path: str) -> None:
         """Siblings start no further item; what they have in flight is kept."""

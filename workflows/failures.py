@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 from temporalio.exceptions import (
@@ -9,7 +10,7 @@ from temporalio.exceptions import (
     TimeoutError,
 )
 
-from core.interpreter import StepFailed
+from core.execution import StepFailed
 from core.run import Failure
 
 
@@ -45,6 +46,15 @@ def timeout_message(error: TimeoutError) -> str:
     if kind == "heartbeat":
         return "the worker that ran this step was lost"
     return f"the step ran into {kind} timeout"
+
+
+def step_failure(error: ActivityError | ChildWorkflowError, path: str) -> BaseException:
+    """A cancellation from above passes through; anything else is the step's failure."""
+    failure = failure_of(error, path)
+    task = asyncio.current_task()
+    if failure.code == "cancelled" and task is not None and task.cancelling():
+        return asyncio.CancelledError()
+    return StepFailed(failure, told=True)
 
 
 def as_application_error(failed: StepFailed) -> ApplicationError:

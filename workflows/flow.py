@@ -7,7 +7,8 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from core.effects import BATCH, HALT, BatchInput, BatchResult
-from core.interpreter import Halted, Interpreter, StepFailed, execute
+from core.execution import Halted, StepFailed
+from core.interpreter import Interpreter, execute
 from core.run import FlowInput
 from core.scope import Frame, Halt
 from workflows.effects import TemporalEffects

@@ -13,6 +13,7 @@ from core.effects import (
     RECORD,
     RESUME,
     STATUS,
+    WAKE,
     Decision,
     Given,
     GivenRequest,
@@ -37,6 +38,7 @@ class RunState:
         self.paused = False
         self.waiting: dict[str, Waiting] = {}
         self.decisions: dict[str, dict[str, Any]] = {}
+        self.woken = 0
         self.children: dict[str, workflow.ChildWorkflowHandle[Any, Any]] = {}
         self.in_flight = asyncio.Semaphore(200)  # Temporal allows 2,000 pending activities
         self._given: dict[str, GivenStep] = {}
@@ -123,6 +125,7 @@ class RunState:
     def listen(self) -> None:
         workflow.set_signal_handler(PAUSE, self.pause)
         workflow.set_signal_handler(RESUME, self.resume)
+        workflow.set_signal_handler(WAKE, self.wake)
         workflow.set_query_handler(STATUS, self.status)
         workflow.set_update_handler(DECIDE, self.decide, validator=self.may_decide)
 
@@ -133,6 +136,11 @@ class RunState:
     def resume(self, _by: Any = None) -> None:
         self.paused = False
         self._pass_on(RESUME, _by)
+
+    def wake(self, _why: Any = None) -> None:
+        """There may be budget again; batches and child runs wait for it too."""
+        self.woken += 1
+        self._pass_on(WAKE, _why)
 
     def status(self) -> Recorded:
         status, waiting = self.moment

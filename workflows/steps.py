@@ -10,8 +10,8 @@ from typing import Any
 from temporalio.exceptions import ApplicationError
 
 from core.duration import format_duration
+from core.execution import Approval, Compute, Pause, StepFailed
 from core.flow import Retry
-from core.interpreter import Approval, Compute, Pause, StepFailed
 from workflows.effects import TemporalEffects
 from workflows.failures import as_application_error
 from workflows.state import CURRENT

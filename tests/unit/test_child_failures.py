@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from temporalio.exceptions import ApplicationError, CancelledError, ChildWorkflowError
 
-from core.interpreter import ChildRun
+from core.execution import ChildRun
 from workflows.children import child_failed
 
 CALL = ChildRun(path="sub", skill="report", inputs={}, timeout=None)

@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 
 from core.effects import Settled
 from core.flow import Flow, Step
-from core.interpreter import (
-    Approval,
-    Batch,
-    ChildRun,
-    Compute,
-    Items,
-    Pause,
-    StepFailed,
-    execute,
-)
+from core.execution import Approval, Batch, ChildRun, Compute, Items, Pause, StepFailed
+from core.interpreter import execute
 from core.run import Failure
 
 Tool = Callable[[Compute], Any]
