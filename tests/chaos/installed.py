@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.acceptance.installation import Installation
 
 NOT_BEGUN = 404
+ENOUGH = 100
 Process = Literal["postgres", "temporal", "gateway", "worker"]
 
 
@@ -73,12 +74,12 @@ class Installed:
                 await asyncio.sleep(LOOK_EVERY)
         return run
 
-    async def has_finished(self, run_id: str, batch: str) -> None:
-        """Waits until some items of the batch are done, though not all."""
+    async def has_done_much(self, run_id: str, batch: str) -> None:
+        """Waits until the batch is well under way."""
         async with asyncio.timeout(WITHIN):
             while True:
                 try:
-                    if await self.finished(run_id, batch):
+                    if len(await self.finished(run_id, batch)) >= ENOUGH:
                         return
                 except Refused as refused:
                     if refused.status != NOT_BEGUN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from tests.chaos.outside import Outside
 
-AWAY = 8.0  # seconds
+# Longer than all attempts of a step that writes, were it to spend them; 20 s are the promise.
+AWAY = float(os.environ.get("CHAOS_AWAY", "6"))
 
 
 @pytest_asyncio.fixture(scope="module")

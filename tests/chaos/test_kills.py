@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from tests.chaos import flows
@@ -58,3 +59,18 @@ async def test_killed_temporal_goes_on_between_two_steps(
     assert (run.status, run.output) == ("succeeded", "/second")
     assert outside.counts == {"/first": 1, "/second": 1}
     assert kinds(await installed.log(run_id))["run.succeeded"] == 1
+
+
+async def test_run_goes_on_at_the_next_start_of_a_killed_installation(
+    installed: Installed, outside: Outside
+) -> None:
+    skill = await installed.push(flows.TWO_STEPS)
+    run_id = await installed.start(skill, base=outside.base)
+    await installed.status(run_id, "waiting")
+    assert outside.counts == {"/first": 1}
+    installed.installation.kill()
+    await asyncio.to_thread(installed.installation.start)
+    run = await installed.client.runs.wait(run_id)
+
+    assert (run.status, run.output) == ("succeeded", "/second")
+    assert outside.counts == {"/first": 1, "/second": 1}
