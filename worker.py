@@ -23,8 +23,9 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.attempts import AttemptNotes
 from activities.beating import Beating
-from activities.compute import AttemptNotes, ComputeActivities, Tools
+from activities.compute import ComputeActivities, Tools
 from activities.record import RecordActivities, RunRecords
 from activities.runs import Children, Histories, RunActivities
 from activities.secrets import SecretSource

@@ -2,7 +2,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, NoReturn, Protocol
 
@@ -11,7 +10,8 @@ from pydantic_core import ErrorDetails
 from temporalio import activity
 from temporalio.common import RawValue
 
-from activities.failures import as_application_error, failure_of
+from activities.attempts import AttemptNotes, fail
+from activities.failures import failure_of
 from activities.secrets import OpenedSecrets, SecretSource, open_secrets
 from core.depth import MAX_DEPTH, too_deep
 from core.effects import MAX_VALUE_BYTES, TOOL, ToolRequest
@@ -35,19 +35,6 @@ class Tools(Protocol):
     def get(self, name: str) -> Tool:
         """Raises ToolUnknown, with the nearest name."""
         ...
-
-
-class AttemptNotes(Protocol):
-    async def note(
-        self,
-        run_id: str,
-        workspace: str,
-        path: str,
-        attempt: int,
-        failure: Failure,
-        will_retry: bool,  # noqa: FBT001
-        at: datetime,
-    ) -> None: ...
 
 
 class ComputeActivities:
@@ -102,25 +89,7 @@ class ComputeActivities:
         failure = Failure.model_validate(secrets.hide_in(failure.model_dump(mode="json")))
         limit = request.attempts or (ATTEMPTS_OF_A_WRITE if effect == "write" else None)
         final = not error.retryable or (limit is not None and attempt >= limit)
-        context = request.context
-        outcome = "failed" if final else "will be tried again"
-        log.info(
-            "%s %s: %s, attempt %s %s", context.run, context.path, error.code, attempt, outcome
-        )
-        try:
-            await self._attempts.note(
-                context.run,
-                context.workspace,
-                context.path,
-                attempt,
-                failure,
-                not final,
-                datetime.now(UTC),
-            )
-        except PerdureError as away:
-            # The note is for the log alone; the step's own failure matters more.
-            log.warning("attempt %s of %s was not noted: %s", attempt, context.path, away)
-        raise as_application_error(error, failure, final=final) from None
+        await fail(self._attempts, request.context, error, failure, final=final)
 
 
 def checked(tool: Tool, arguments: dict[str, Any]) -> Any:
