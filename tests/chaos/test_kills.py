@@ -31,6 +31,7 @@ async def test_killed_worker_is_missed_by_nobody(installed: Installed, outside: 
 
     assert run.status == "succeeded"
     assert run.output == [f"/items/{n}" for n in range(ITEMS)]
+    assert went_on
     assert went_on - back < GOES_ON_WITHIN
     calls = outside.counts
     assert set(calls) == {"/before", "/after", *run.output}
