@@ -265,6 +265,19 @@ class BudgetExceeded(ModelError):
     code = "budget_exceeded"
 
 
+class BudgetCrowded(ModelError):
+    """What calls under way hold may be free as soon as they have settled."""
+
+    code = "budget_crowded"
+    retryable = True
+
+
+class RunTokensExhausted(ModelError):
+    """The run's own limit: no reset will change it."""
+
+    code = "run_tokens_exhausted"
+
+
 class ModelConfig(ModelError):
     """Routing, an address or a flag is wrong; no attempt can mend it."""
 
