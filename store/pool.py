@@ -63,6 +63,13 @@ class Pool:
 
     async def fetch_filtered(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Where a filter may be NULL, only a plan made for this very call uses the right index."""
+        try:
+            return await self._fetch_planned(query, *arguments)
+        except asyncpg.InvalidCachedStatementError:
+            # A migration changed a table; outside of transactions asyncpg asks again by itself.
+            return await self._fetch_planned(query, *arguments)
+
+    async def _fetch_planned(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         async with self.transaction() as connection:
             await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
             return await connection.fetch(query, *arguments)

@@ -199,3 +199,12 @@ async def test_no_error_shows_where_postgres_is(line: Line, remote: Pool) -> Non
     with pytest.raises(Unavailable) as caught:
         await remote.fetchval("SELECT 1")
     assert "127.0.0.1" not in str(caught.value)
+
+
+async def test_a_table_that_a_migration_changed_is_read_by_who_read_it_before(pool: Pool) -> None:
+    await pool.execute("CREATE TABLE grown (id int)")
+    await pool.fetch_filtered("SELECT * FROM grown")
+    await pool.execute("ALTER TABLE grown ADD COLUMN name text DEFAULT 'new'")
+    await pool.execute("INSERT INTO grown VALUES (1)")
+    rows = await pool.fetch_filtered("SELECT * FROM grown")
+    assert [dict(row) for row in rows] == [{"id": 1, "name": "new"}]
