@@ -9,15 +9,28 @@ from fnmatch import fnmatchcase
 from core.calls import SkillFacts, facts_of
 from core.check import check_flow, check_head
 from core.faults import Faults, near, nearest, quoted, refusal
-from core.files import FLOW, SKILL, WORKFLOW, check_files, is_text
-from core.flow import Flow
+from core.files import FLOW, SKILL, WORKFLOW, Texts, check_files, is_text
+from core.flow import Flow, ReasonStep, every_step
 from core.frontmatter import EVERY_TOOL, Frontmatter, read_skill_md
 from core.model import Frozen
 from core.skill import MAX_NAME, SKILL_NAME, Fault, Skill
-from core.source import Report, Source, decode, read
+from core.source import Report, read
 from core.tool import ToolSpec
 
 __all__ = ["Checked", "SkillFacts", "facts_of", "read_bundle", "read_python_bundle"]
+
+
+# What a SKILL.md alone is: its body is the instructions, its `allowed-tools` are the tools.
+REQUEST = {"type": "string", "default": "Do what your instructions say."}
+ALONE = Flow.model_validate(
+    {
+        "inputs": {"request": REQUEST},
+        "steps": ({"id": "answer", "kind": "reason", "prompt": "${inputs.request}"},),
+        "format": "markdown",
+    }
+)
+MOST_LINES, MOST_TOKENS = 500, 5_000
+BYTES_A_TOKEN = 4
 
 
 class Checked(Frozen):
@@ -66,12 +79,14 @@ class _Bundle:
     def __init__(self, name: str, files: Mapping[str, bytes]) -> None:
         self.name = name
         self.faults = Faults()
-        self._sources: dict[str, Source] = {}
         self._check_name()
         check_files(files, self.faults)
         self.readable = not any(fault.file != _NAME for fault in self.faults.found)
         self._files = files
-        self._texts = self._decoded() if self.readable else {}
+        self._texts = Texts(files, self.faults)
+        for path in files if self.readable else ():
+            if is_text(path):
+                self._texts.find(path)
 
     def _check_name(self) -> None:
         if re.fullmatch(SKILL_NAME, self.name) and len(self.name) <= MAX_NAME:
@@ -81,15 +96,11 @@ class _Bundle:
         expected = f"a skill's name has up to {MAX_NAME} small letters and digits, parted by `-`"
         self.faults.error(_NAME, f"{quoted(self.name)}: {expected}{hint}")
 
-    def _decoded(self) -> dict[str, str]:
-        texts: dict[str, str] = {}
-        for path, data in self._files.items():
-            if is_text(path):
-                text = decode(path, data, self.faults)
-                texts[path] = text if text is not None else ""
-        return texts
-
     def warn_about_code(self) -> None:
+        scripts = sum(path.lower().startswith("scripts/") for path in self._files)
+        if scripts:
+            many = "1 file is" if scripts == 1 else f"{scripts} files are"
+            self.faults.warn("scripts/", f"{many} stored, but not run: skills bring no code")
         if WORKFLOW in self._files:
             message = "stored, but not run: only the installation's own skills bring code"
             self.faults.warn(WORKFLOW, message)
@@ -105,7 +116,7 @@ class _Bundle:
             return None
         if not self._is_sound(file):
             return None
-        return read_skill_md(self._texts[file], self.name, self.faults, file)
+        return read_skill_md(self._texts.find(file) or "", self.name, self.faults, file)
 
     def flow(
         self,
@@ -114,24 +125,23 @@ class _Bundle:
         skills: Mapping[str, SkillFacts],
     ) -> Flow | None:
         if FLOW not in self._files:
-            self._no_flow()
-            return None
+            return self._alone(front)
         report = self._read(FLOW)
         if report is None:
             return None
         allowed = front.allowed_tools if front is not None else EVERY_TOOL
-        return check_flow(report, self.name, allowed, tools, skills)
+        return check_flow(report, self._texts, self.name, allowed, tools, skills)
 
-    def _no_flow(self) -> None:
+    def _alone(self, front: Frontmatter | None) -> Flow | None:
         near_by = ("flow.yml", "flow.json", "flows.yaml", "workflow.yaml", "workflow.yml")
         other = next((path for path in self._files if path.lower() in (*near_by, FLOW)), None)
-        message = f"missing: {quoted(other)} is not read, call it `{FLOW}`"
-        if other is None:
-            message = (
-                "missing: a SKILL.md alone is one `reason` step for a model, and this version"
-                " runs flows without models; add a flow.yaml with `steps`"
-            )
-        self.faults.error(FLOW, message)
+        if other is not None:
+            message = f"missing: {quoted(other)} is not read, call it `{FLOW}`"
+            self.faults.error(FLOW, message)
+        elif front is not None and not front.instructions.strip():
+            message = "there is nothing below the frontmatter: without a flow.yaml that is"
+            self.faults.error(front.file, f"{message} what a model is told to do")
+        return ALONE
 
     def head(self) -> Flow | None:
         if FLOW not in self._files:
@@ -142,7 +152,7 @@ class _Bundle:
     def _read(self, file: str) -> Report | None:
         if not self._is_sound(file):
             return None
-        source = read(file, self._texts[file], self.faults)
+        source = read(file, self._texts.find(file) or "", self.faults)
         return Report(source, self.faults) if source is not None else None
 
     def _is_sound(self, file: str) -> bool:
@@ -155,6 +165,8 @@ class _Bundle:
         skill = None
         if front is not None:
             self._check_allowed(front, tools)
+        if front is not None and flow is not None:
+            self._check_length(front, flow)
         if front is not None and flow is not None and not self.faults.failed:
             skill = Skill(
                 name=self.name,
@@ -166,6 +178,17 @@ class _Bundle:
                 flow=flow,
             )
         return Checked(skill=skill, faults=self.faults.in_order())
+
+    def _check_length(self, front: Frontmatter, flow: Flow) -> None:
+        """A body that no model reads may be as long as it likes."""
+        if not any(isinstance(step, ReasonStep) for step in every_step(flow.steps)):
+            return
+        lines = front.instructions.count("\n") + 1
+        tokens = len(front.instructions.encode()) // BYTES_A_TOKEN
+        if lines > MOST_LINES or tokens > MOST_TOKENS:
+            message = f"the body has {lines} lines, about {tokens} tokens, and goes along with"
+            hint = "move what is rarely needed to references/"
+            self.faults.warn(front.file, f"{message} every turn of a model; {hint}")
 
     def _check_allowed(self, front: Frontmatter, tools: Mapping[str, ToolSpec]) -> None:
         for pattern in front.allowed_tools or ():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 
 from core.draft import Draft, FlowDraft, Written
-from core.faults import near, quoted, strangers
+from core.faults import MAX_STRANGERS, near, quoted, strangers
 from core.flow import SkillStep, every_step
 from core.inputs import is_required, json_schema
 from core.model import Frozen
@@ -18,6 +20,7 @@ from core.template import TemplateFault, compile_template
 from core.tool import ToolSpec
 from core.words import is_template
 
+_SECRET = re.compile(r"(?<!\$)\$\{\s*(secret\s*\.\s*([A-Za-z_]\w*))\s*\}", re.ASCII)
 _ABOUT_MEMBERS = ("required", "additionalProperties", "unevaluatedProperties")
 
 
@@ -41,6 +44,8 @@ def check_tools(
     allowed: tuple[str, ...] | None,
 ) -> None:
     for step in flow.every:
+        for position, pattern in enumerate(step.fields.get("tools", ())):
+            _check_offer(report, (*step.path, "tools", position), pattern, tools, allowed)
         name = step.fields.get("tool")
         if not name:
             continue
@@ -64,6 +69,29 @@ def _check_allowed(
         listed = " ".join(allowed) or "nothing"
         message = f"`{tool.name}` is not among the `allowed-tools` of SKILL.md, which list {listed}"
         report.error(path, f"{message[:300]}; add it there")
+
+
+def _check_offer(
+    report: Report,
+    path: Path,
+    pattern: str,
+    tools: Mapping[str, ToolSpec],
+    allowed: tuple[str, ...] | None,
+) -> None:
+    """What a model is offered is only narrowed here, so nothing of it is an error."""
+    if report.faults.full:
+        return
+    meant = [tool for name, tool in tools.items() if fnmatchcase(name, pattern)]
+    if not meant:
+        message = f"{quoted(pattern)} is no tool here, and is not offered"
+        report.warn(path, f"{message}{near(pattern, tools)}")
+    elif allowed is not None:
+        if not any(fnmatchcase(tool.name, each) for tool in meant for each in allowed):
+            message = f"nothing that {quoted(pattern)} means is among the `allowed-tools`"
+            report.warn(path, f"{message} of SKILL.md: it is not offered")
+    elif all(tool.effect == "write" for tool in meant):
+        message = f"what {quoted(pattern)} means may write, and SKILL.md has no `allowed-tools`"
+        report.warn(path, f"{message}: then only reading is allowed; list it there")
 
 
 def _check_arguments(report: Report, step: Draft, tool: ToolSpec) -> None:
@@ -119,7 +147,9 @@ def check_secrets(report: Report, flow: FlowDraft, tools: Mapping[str, ToolSpec]
     for step in flow.every:
         for written in step.written:
             tool = tools.get(step.fields.get("tool", ""))
-            if written.path == (*step.path, "with") and step.kind == "compute":
+            if written is step.prompt:
+                _no_secret_for_models(written.file or report, written)
+            elif written.path == (*step.path, "with") and step.kind == "compute":
                 for name, value in written.value.items():
                     if tool is not None and name not in tool.secret_fields:
                         _no_secret(report, (*written.path, name), value, _kept_by(tool))
@@ -133,6 +163,12 @@ def check_secrets(report: Report, flow: FlowDraft, tools: Mapping[str, ToolSpec]
 def _no_secret_in(report: Report, written: Written) -> None:
     if written.kind == "template":
         _no_secret(report, written.path, written.value, "only in `with` of a `compute` step")
+
+
+def _no_secret_for_models(report: Report, prompt: Written) -> None:
+    for found in islice(_SECRET.finditer(prompt.value), MAX_STRANGERS):
+        message = f"`secret.{found[2]}` may not stand here: secrets never go to a model"
+        report.error_inside(prompt.path, prompt.value, found.start(1), message)
 
 
 def _no_secret(report: Report, path: Path, value: Any, instead: str) -> None:

@@ -8,11 +8,15 @@ from typing import Any, Literal
 
 from core.flow import (
     ApproveStep,
+    ClassifyStep,
     ComputeStep,
     EventTrigger,
+    ExtractStep,
     Flow,
+    GenerateStep,
     GroupStep,
     ParallelStep,
+    ReasonStep,
     Recovery,
     ScheduleTrigger,
     SetStep,
@@ -21,9 +25,21 @@ from core.flow import (
     WaitStep,
 )
 from core.skill import Schema
-from core.source import Path
+from core.source import Path, Report
 
-Kind = Literal["compute", "set", "steps", "parallel", "skill", "wait", "approve"]
+Kind = Literal[
+    "compute",
+    "set",
+    "steps",
+    "parallel",
+    "skill",
+    "wait",
+    "approve",
+    "extract",
+    "classify",
+    "generate",
+    "reason",
+]
 MODELS: dict[Kind, Any] = {
     "compute": ComputeStep,
     "set": SetStep,
@@ -32,6 +48,10 @@ MODELS: dict[Kind, Any] = {
     "skill": SkillStep,
     "wait": WaitStep,
     "approve": ApproveStep,
+    "extract": ExtractStep,
+    "classify": ClassifyStep,
+    "generate": GenerateStep,
+    "reason": ReasonStep,
 }
 
 
@@ -39,7 +59,8 @@ MODELS: dict[Kind, Any] = {
 class Written:
     """A template, or an expression that stands `offset` characters into its text.
 
-    `item` says whether it sees the item of its own step's `for_each`.
+    `item` says whether it sees the item of its own step's `for_each`; `file` is there where the
+    text is a file of its own.
     """
 
     path: Path
@@ -48,6 +69,7 @@ class Written:
     item: Literal["seen", "unseen"] = "seen"
     text: str = ""
     offset: int = 0
+    file: Report | None = None
 
 
 @dataclass
@@ -59,6 +81,7 @@ class Draft:
     kind: Kind | None = None
     fields: dict[str, Any] = field(default_factory=dict[str, Any])
     written: list[Written] = field(default_factory=list[Written])
+    prompt: Written | None = None
     bodies: dict[str, list[Draft]] = field(default_factory=dict[str, "list[Draft]"])
     recovery: list[Draft] | None = None
     parent: Draft | None = None

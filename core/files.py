@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from unicodedata import normalize
 
 from core.faults import Faults, quoted
 from core.skill import MAX_FILES, MAX_TEXT_FILE, MAX_UNPACKED
+from core.source import decode
 
 SKILL, FLOW, WORKFLOW = "SKILL.md", "flow.yaml", "workflow.py"
 MAX_FILE = 4 * 1024 * 1024
 MAX_PATH = 240
 _TEXTS = re.compile(r"(?:skill\.md|flow\.yaml|prompts/.*)\Z", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass
+class Texts:
+    """The files of a bundle that somebody reads as text: each is decoded, and told of, once."""
+
+    files: Mapping[str, bytes]
+    faults: Faults
+    _decoded: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
+
+    def find(self, path: str) -> str | None:
+        """None where there is no such file, and where a fault says why it is no text."""
+        if path not in self._decoded and path in self.files:
+            self._decoded[path] = decode(path, self.files[path], self.faults)
+        return self._decoded.get(path)
 
 
 def path_fault(path: str) -> str | None:

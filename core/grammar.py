@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from core import words
+from core import prompts, words
 from core.draft import MODELS, Draft, FlowDraft, Kind, Written
 from core.duration import EXPECTED
 from core.faults import near, nearest, quoted, strangers
+from core.files import Texts
 from core.flow import MAX_CONCURRENCY
 from core.head import read_inputs, read_triggers
 from core.source import Path, Report, kind_of
 
 MAX_STEPS = 500
 MAX_NESTING = 10
+MOST_TOKENS = 1_000_000_000
 
-FLOW_KEYS = ("inputs", "triggers", "steps", "output", "format", "timeout")
+FLOW_KEYS = ("inputs", "triggers", "steps", "output", "format", "timeout", "max_tokens")
 FORMATS = ("slack", "markdown", "json")
 COMMON = ("id", "when", "for_each", "concurrency", "on_error", "timeout", "retry")
 KINDS = ", ".join(f"`{kind}`" for kind in MODELS)
-LATER = ("extract", "classify", "generate", "reason", "notify", "document", "gate")
-WITH = ("compute", "skill")
-TIMED = ("compute", "skill", "approve")
-RETRIED = ("compute", "skill", "steps", "parallel")
+LATER = ("notify", "document", "gate")
+# The words that only some kinds of steps take.
+OWN: dict[str, tuple[str, ...]] = {"compute": ("with",), "skill": ("with",), **prompts.WORDS}
+TIMED = ("compute", "skill", "approve", *prompts.WORDS)
+RETRIED = ("compute", "skill", "steps", "parallel", *prompts.WORDS)
 OF_SKILL_MD = ("name", "description", "license", "compatibility", "metadata", "allowed-tools")
 INSTEAD_OF_TIMEOUT = {
     "set": "`set` takes no time: leave it out",
@@ -33,20 +36,21 @@ INSTEAD_OF_TIMEOUT = {
 }
 
 
-def read_flow(report: Report) -> FlowDraft:
+def read_flow(report: Report, texts: Texts) -> FlowDraft:
     """Everything that is wrong with the words alone is told to the report."""
-    return _Grammar(report).flow()
+    return _Grammar(report, texts).flow()
 
 
 def read_head(report: Report) -> FlowDraft:
     """The flow.yaml of a skill whose steps are a workflow in Python."""
-    grammar = _Grammar(report)
+    grammar = _Grammar(report, Texts({}, report.faults))
     return grammar.head(("inputs", "triggers", "format"))
 
 
 class _Grammar:
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, texts: Texts) -> None:
         self._report = report
+        self._texts = texts
         self._draft = FlowDraft()
         self._ids: dict[str, Path] = {}
 
@@ -59,6 +63,9 @@ class _Grammar:
             return draft
         if "timeout" in document:
             draft.fields["timeout"] = words.length(report, ("timeout",), document["timeout"])
+        if "max_tokens" in document:
+            here, most = ("max_tokens",), document["max_tokens"]
+            draft.fields["max_tokens"] = words.whole(report, here, most, 1, MOST_TOKENS)
         if "output" in document:
             draft.output = Written(("output",), document["output"])
         if "steps" in document:
@@ -145,14 +152,13 @@ class _Grammar:
             self._report.error_at_key((*path, second), message)
         later = [key for key in kinds if key in LATER]
         for key in later:
-            message = f"`{key}` is not part of this version, which runs flows without models: "
-            message += f"use one of {KINDS}"
+            message = f"`{key}` is not part of this version: use one of {KINDS}"
             self._report.error_at_key((*path, key), message)
         if later:
             return None
         kind: Kind | None = next((each for each in MODELS if kinds[:1] == [each]), None)
-        has_with = kind is None or any(each in WITH for each in kinds)
-        known = (*COMMON, *kinds, "with") if has_with else (*COMMON, *kinds)
+        own = (word for each in kinds or OWN for word in OWN.get(each, ()))
+        known = (*COMMON, *kinds, *own)
         unknown = strangers(step, known)
         for key in unknown:
             self._report.error_at_key((*path, key), self._unknown(key, kind, known))
@@ -161,11 +167,12 @@ class _Grammar:
         return kind
 
     def _unknown(self, key: str, kind: Kind | None, known: tuple[str, ...]) -> str:
-        if key == "with" and kind is not None:
-            return f"`with` does not belong to `{kind}`: it goes with `compute` and `skill`"
+        takers = " and ".join(f"`{each}`" for each in OWN if key in OWN[each])
+        if kind is not None and takers:
+            return f"`{key}` does not belong to `{kind}`: it goes with {takers}"
         if kind is not None:
             return f"unknown key {quoted(key)}{near(key, known)}"
-        meant = nearest(key, (*MODELS, *COMMON, "with"))
+        meant = nearest(key, (*MODELS, *known))
         hint = f"did you mean `{meant}`?" if meant is not None else f"a step is one of {KINDS}"
         return f"unknown step {quoted(key)}; {hint}"
 
@@ -315,6 +322,9 @@ class _Grammar:
         draft.fields["message"] = words.text(self._report, path, value, expected)
         draft.written.append(Written(path, value))
 
+    def _ask(self, draft: Draft, value: Any, step: dict[str, Any]) -> None:
+        prompts.read_question(self._report, self._texts, draft, value, step)
+
     _READERS: ClassVar[dict[Kind, Callable[[_Grammar, Draft, Any, dict[str, Any]], None]]] = {
         "compute": _compute,
         "skill": _skill,
@@ -323,4 +333,8 @@ class _Grammar:
         "parallel": _parallel,
         "wait": _wait,
         "approve": _approve,
+        "extract": _ask,
+        "classify": _ask,
+        "generate": _ask,
+        "reason": _ask,
     }

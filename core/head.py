@@ -11,7 +11,7 @@ from core.draft import Trigger, Written
 from core.faults import near, quoted
 from core.flow import EventTrigger, ScheduleTrigger
 from core.inputs import input_problems, json_schema
-from core.schema import schema_problems, show
+from core.schema import show
 from core.skill import Schema
 from core.source import Path, Report, kind_of
 
@@ -45,15 +45,7 @@ def _check_input(report: Report, path: Path, schema: Any) -> None:
         expected = "expected a JSON Schema such as {type: string}"
         report.error(path, f"{expected}, got {kind_of(schema)}{hint}")
         return
-    broken = False
-    for problem in schema_problems(json_schema(schema)):
-        here = (*path, *problem.path)
-        if problem.severity == "warning":
-            report.warn_at_key(here, problem.message)
-        else:
-            broken = True
-            report.error_at_key(here, problem.message)
-    if broken or "default" not in schema:
+    if not words.is_sound_schema(report, path, json_schema(schema)) or "default" not in schema:
         return
     for problem in input_problems(schema, schema["default"]):
         where = "".join(f"[{show(part)}]" for part in problem.path)

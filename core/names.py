@@ -8,16 +8,18 @@ from typing import Any
 
 from core.draft import Draft, FlowDraft, Written
 from core.expression import ExpressionFault, Reference, compile_expression
-from core.faults import near, quoted
+from core.faults import Place, near, quoted
+from core.outputs import Outputs
 from core.run import Workspace
 from core.source import Path, Report
-from core.template import Template, TemplateFault, compile_template
+from core.template import MAX_TEXT, Template, TemplateFault, compile_template
 
 ROOTS = ("inputs", "steps", "status", "errors", "vars", "event", "workspace", "run")
 OF_ITEM = ("item", "index")
 OF_RUN = ("id", "skill", "lineage", "trigger", "started_at")
 OF_WORKSPACE = tuple(Workspace.model_fields)
 OF_STEPS = ("steps", "status", "errors")
+MAX_BROKEN = 10
 
 
 def check_names(report: Report, flow: FlowDraft) -> None:
@@ -45,6 +47,8 @@ def template(report: Report, path: Path, value: Any) -> Template | None:
 
 
 def references(report: Report, written: Written) -> Iterable[Reference]:
+    if written.file is not None:
+        return _of_file(written.file, written.value)
     if written.kind == "template":
         compiled = template(report, written.path, written.value)
         return compiled.references if compiled is not None else ()
@@ -53,6 +57,22 @@ def references(report: Report, written: Written) -> Iterable[Reference]:
     except ExpressionFault as broken:
         _tell(report, written.path, written.text, broken, written.offset)
         return ()
+
+
+def _of_file(report: Report, text: str) -> Iterable[Reference]:
+    """A file is read on behind what is broken in it, so that all of it is told at once."""
+    rest = text
+    for _ in range(MAX_BROKEN):
+        try:
+            return compile_template(rest).references
+        except TemplateFault as broken:
+            _tell(report, (), text, broken.fault, 0)
+            position = broken.fault.position
+            start = rest.rfind("${", 0, position + 2) if position is not None else -1
+            if start < 0 or len(text) > MAX_TEXT:
+                break
+            rest = f"{rest[:start]}  {rest[start + 2 :]}"
+    return ()
 
 
 def pointed(path: Path, value: Any, pointer: str) -> Path:
@@ -94,17 +114,16 @@ def _check_trigger(report: Report, written: Written, reference: Reference) -> No
     if root in ("event", "workspace"):
         return
     message = f"unknown name {quoted(root)}; a trigger sees `event` and `workspace`"
-    _at_reference(report, written, reference, message)
+    report.faults.error(report.source.file, message, _place(report, written, reference))
 
 
-def _at_reference(report: Report, written: Written, reference: Reference, message: str) -> None:
+def _place(report: Report, written: Written, reference: Reference) -> Place | None:
     if written.kind == "expression":
         position = reference.position + written.offset
-        report.error_inside(written.path, written.text, position, message)
-        return
+        return report.source.inside(written.path, written.text, position)
     path = pointed(written.path, written.value, reference.pointer)
     text = at(written.value, path[len(written.path) :])
-    report.error_inside(path, text, reference.position, message)
+    return report.source.inside(path, text, reference.position)
 
 
 @dataclass
@@ -118,14 +137,20 @@ class _Names:
         for step in self.flow.every:
             for name in step.fields.get("values", ()):
                 self._setters.setdefault(name, []).append(step)
+        self._outputs = Outputs(self._steps)
 
     def check(self, written: Written, reader: Draft | None) -> None:
-        for reference in references(self.report, written):
-            if self.report.faults.full:
+        report = written.file or self.report
+        for reference in references(report, written):
+            if report.faults.full:
                 return
+            tell = report.faults.error
             message = self._fault(reference.path, written, reader)
+            if message is None:
+                tell = report.faults.warn
+                message = self._outputs.doubt(reference.path, self._giver(written, reader))
             if message is not None:
-                _at_reference(self.report, written, reference, message)
+                tell(report.source.file, message, _place(report, written, reference))
 
     def _fault(self, path: tuple[str, ...], written: Written, reader: Draft | None) -> str | None:
         root, *rest = path
@@ -150,11 +175,13 @@ class _Names:
                 return self._step_fault(root, rest[0], reader)
 
     def _sees_item(self, written: Written, reader: Draft | None) -> bool:
-        if reader is None:
-            return False
-        if reader.each and written.item == "seen":
-            return True
-        return any(step.each for step in reader.ancestors())
+        return self._giver(written, reader) is not None
+
+    def _giver(self, written: Written, reader: Draft | None) -> Draft | None:
+        """The step whose `for_each` makes the `item` that is seen here."""
+        if reader is None or (reader.each and written.item == "seen"):
+            return reader
+        return next((step for step in reader.ancestors() if step.each), None)
 
     def _unknown_root(self, root: str) -> str:
         for place, known in (("inputs", self.flow.inputs), ("steps", self._steps)):

@@ -29,6 +29,7 @@ _BASED = re.compile(r"0(?:o[0-7]+|x[0-9a-fA-F]+)\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _NO_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF|nan|NaN|NAN)\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ufffe\uffff]")
+WHOLE_FILE = "file"  # beside the styles of YAML: the text is all there is in its file
 _TEXT_TAGS = frozenset((None, "!", "tag:yaml.org,2002:str"))
 
 
@@ -59,10 +60,10 @@ class Source:
         if start is None or start.column is None:
             return self.at(path)
         style = self.styles.get(path, "")
-        if style == "|":
+        if style in ("|", WHOLE_FILE):
             before = text[:position]
             return self._within(
-                start.line + 1 + before.count("\n"),
+                start.line + (style == "|") + before.count("\n"),
                 text.split("\n")[before.count("\n")],
                 0,
                 position - before.rfind("\n") - 1,
@@ -104,6 +105,11 @@ def decode(file: str, data: bytes, faults: Faults) -> str | None:
     message = f"control character U+{ord(control[0]):04X}: text files hold none"
     faults.error(file, message, Place(line, column))
     return None
+
+
+def whole(file: str, text: str) -> Source:
+    """A file that is one text, not YAML."""
+    return Source(file, text, {(): Place(1, 1)}, {}, {(): WHOLE_FILE}, text.split("\n"))
 
 
 def read(file: str, text: str, faults: Faults, first_line: int = 1) -> Source | None:

@@ -11,10 +11,13 @@ from core.duration import EXPECTED, parse_duration
 from core.expression import ExpressionFault, closing_brace
 from core.expression.parser import RESERVED
 from core.faults import nearest, quoted
+from core.schema import schema_problems
+from core.skill import Schema
 from core.source import Path, Report, kind_of
 
 NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 LONGEST_NAME = 64
+_MODEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}/[\w.:@+/-]{1,200}\Z", re.ASCII)
 _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)\Z", re.ASCII
 )
@@ -121,3 +124,19 @@ def moment(report: Report, path: Path, value: Any) -> None:
     except ValueError as fault:
         expected = f"{expected} ({fault})"
     report.error(path, f"{expected}, got {kind_of(value)}")
+
+
+def model(report: Report, path: Path, value: Any) -> str | None:
+    if isinstance(value, str) and _MODEL.match(value):
+        return value
+    report.error(path, f"expected a model, written `provider/model`, got {kind_of(value)}")
+    return None
+
+
+def is_sound_schema(report: Report, path: Path, schema: Schema) -> bool:
+    """What is wrong with it, or probably not meant, is told."""
+    found = schema_problems(schema)
+    for problem in found:
+        tell = report.warn_at_key if problem.severity == "warning" else report.error_at_key
+        tell((*path, *problem.path), problem.message)
+    return all(problem.severity == "warning" for problem in found)

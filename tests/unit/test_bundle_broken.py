@@ -145,9 +145,9 @@ BROKEN_FLOWS: dict[str, tuple[str, list[str]]] = {
         "steps: [{id: a, when: true}]",
         ["flow.yaml:1:9: this step says nothing to do: it needs one of `compute`, `set`"],
     ),
-    "a step for a model": (
-        "steps: [{id: a, reason: prompts/report.md, schema: {}}]",
-        ["flow.yaml:1:17: `reason` is not part of this version, which runs flows without models"],
+    "a step of a later version": (
+        "steps: [{id: a, notify: slack, message: hello}]",
+        ["flow.yaml:1:17: `notify` is not part of this version: use one of `compute`, `set`"],
     ),
     "waiting for an event": (
         "steps: [{id: a, wait: {event: x}}]",
@@ -409,8 +409,9 @@ FILES: dict[str, tuple[dict[str, bytes | None], str]] = {
         {"SKILL.md": SKILL_MD.replace("echo http_request crm_*", "{echo: true}").encode()},
         "SKILL.md:4:16: expected names of tools",
     ),
-    "a skill without flow.yaml": (
-        {"flow.yaml": None}, "flow.yaml: missing: a SKILL.md alone is one `reason` step",
+    "a skill without flow.yaml and without a body": (
+        {"flow.yaml": None, "SKILL.md": SKILL_MD.replace("# Mine\n", "").encode()},
+        "SKILL.md: there is nothing below the frontmatter: without a flow.yaml that is what",
     ),
     "flow.yml": (
         {"flow.yaml": None, "flow.yml": b""},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -15,11 +15,14 @@ from core.bundle import Checked, read_python_bundle
 from core.faults import MAX_FAULTS, Faults
 from tests.unit.bundles import SKILL_MD, TOOLS, check
 from tests.unit.test_bundle import WHOLE
+from tests.unit.test_check_models import ASKING, PROMPTS
 
 # Words of the language and of YAML, so that mutations reach beyond the first parser.
 WORDS = (
     *("steps", "id", "compute", "set", "parallel", "skill", "wait", "approve", "with", "when"),
     *("for_each", "concurrency", "timeout", "retry", "on_error", "inputs", "output", "triggers"),
+    *("extract", "classify", "generate", "reason", "schema", "labels", "tools", "turns", "model"),
+    *("prompts/find.md", "prompts/lost.md", "max_tokens", "approve_writes", "object", "anyOf"),
     *("schedule", "event", "for", "until", "attempts", "continue", "echo", "greet", "mine"),
     *("${steps.a}", "${item}", "${", "}", "$${", "${secret.x}", "${[1].map(x, x)}", "a", "b"),
     *("5m", "2026-12-01T09:00:00Z", "true", "null", "010", "1e999", "~", ": ", "- ", "\n", "\n  "),
@@ -55,6 +58,20 @@ def test_a_mutated_flow_only_makes_faults(data: st.DataObject) -> None:
     is_sound(check(text.encode()))
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_mutated_steps_for_models_only_make_faults(data: st.DataObject) -> None:
+    texts = [ASKING, PROMPTS["prompts/find.md"].decode()]
+    for _ in range(data.draw(st.integers(1, 6))):
+        which = data.draw(st.integers(0, 1))
+        at = data.draw(st.integers(0, len(texts[which])))
+        length = data.draw(st.sampled_from((0, 0, 1, 3, 20)))
+        word = data.draw(st.sampled_from(WORDS))
+        texts[which] = texts[which][:at] + word + texts[which][at + length :]
+    flow, prompt = (text.encode() for text in texts)
+    is_sound(check(flow, more={"prompts/find.md": prompt}))
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=40).map("".join))
 def test_a_mutated_skill_md_only_makes_faults(text: str) -> None:
@@ -70,7 +87,9 @@ anything = st.recursive(
 )
 a_step = st.dictionaries(
     st.sampled_from(("id", "compute", "set", "steps", "parallel", "skill", "wait", "approve",
-                     "with", "when", "for_each", "timeout", "retry", "on_error", "concurrency")),
+                     "with", "when", "for_each", "timeout", "retry", "on_error", "concurrency",
+                     "extract", "classify", "generate", "reason", "schema", "labels", "tools",
+                     "turns", "approve_writes", "model", "max_tokens")),
     anything,
     max_size=6,
 )  # fmt: skip
@@ -117,6 +136,22 @@ def test_any_value_in_any_place_only_makes_faults(flow: dict[str, Any]) -> None:
 def test_a_hostile_flow_is_answered_soon(flow: str) -> None:
     begun = time.monotonic()
     assert not is_sound(check(flow.encode()))
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("steps", ["few", "many"])
+@pytest.mark.parametrize(
+    "prompt",
+    ["${a} " * 19_000, "${inputs.a + 1} " * 900, "${" * 40_000, "${1 +} " * 30, "${secret.a}" * 40],
+)
+def test_a_hostile_prompt_of_every_step_is_answered_soon(
+    prompt: str, steps: Literal["few", "many"]
+) -> None:
+    # As many as a flow is large enough for, or as it may have.
+    count = min(500, 250_000 // len(prompt)) if steps == "few" else 500
+    flow = "".join(f"- {{id: s{n}, generate: prompts/a.md}}\n" for n in range(count))
+    begun = time.monotonic()
+    assert not is_sound(check(f"steps:\n{flow}", more={"prompts/a.md": prompt.encode()}))
     assert time.monotonic() - begun < 5
 
 
