@@ -65,7 +65,9 @@ async def test_killed_gateway_loses_no_start_and_doubles_none(installed: Install
     async def kill_amid() -> None:
         while sum(answered.values()) < STARTS // 5:
             await asyncio.sleep(0)
-        await (await installed.kill("gateway")).over()
+        death = await installed.kill("gateway")
+        assert sum(answered.values()) < STARTS
+        await death.over()
 
     async with asyncio.timeout(ANSWERED_WITHIN):
         killing = asyncio.create_task(kill_amid())
