@@ -15,6 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "skills.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 FLOWS = [text for kind, mark, text in BLOCKS if kind == "yaml" and not mark]
 SKILL_MD = next(text for kind, _, text in BLOCKS if kind == "markdown")
+(PROMPT,) = [text for kind, mark, text in BLOCKS if (kind, mark) == ("markdown", "prompt")]
 TOOLS = {tool.name: tool for tool in specs()}
 SKILLS = {"greet": SkillFacts(name="greet", inputs={"who": {"type": "string"}})}
 # What the page says of the flow around a fragment.
@@ -26,7 +27,11 @@ steps:
 
 
 def check(flow: str) -> Checked:
-    files = {"SKILL.md": SKILL_MD.encode(), "flow.yaml": flow.encode()}
+    files = {
+        "SKILL.md": SKILL_MD.encode(),
+        "flow.yaml": flow.encode(),
+        "prompts/signals.md": PROMPT.encode(),
+    }
     return read_bundle("pipeline-report", files, TOOLS, SKILLS)
 
 
@@ -57,6 +62,10 @@ def test_the_page_has_an_example_of_every_step() -> None:
         "wait:",
         "approve:",
         "skill:",
+        "extract:",
+        "classify:",
+        "generate:",
+        "reason:",
         "on_error:",
         "retry:",
     )
