@@ -37,7 +37,8 @@ async def fail(
         await notes.note(
             context.run,
             context.workspace,
-            context.path,
+            # Not the path: after a wait for budget, another activity counts from 1 again.
+            activity.info().activity_id,
             attempt,
             failure,
             not final,

@@ -18,11 +18,13 @@ EventKind = Literal[
     "run.cancelled",
     "run.timed_out",
     "step.started",
+    "step.waiting",
     "step.retrying",
     "step.finished",
     "step.failed",
     "step.skipped",
     "step.cancelled",
+    "model.called",
     "approval.decided",
 ]
 ENDINGS: frozenset[EventKind] = frozenset(

@@ -4,17 +4,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from core.event import EventKind
 from core.history import ChildClosed, Closed, Json
+from core.llm import Capability
 from core.run import Failure
-from core.shown import milliseconds, shown_failure
+from core.shown import milliseconds, shown_failure, shown_reply
 
 BATCH_NAME = re.compile(r"(?P<path>.+)\[(?P<lo>\d+)\.\.(?P<hi>\d+)\]")
 LOST = Failure(code="attempt_lost", message="the attempt ended and left no word of why")
 TIMED_OUT = "run_timed_out"
 UNREASONED = "terminated by user via frontend"  # what the server writes where nobody gave a reason
+NO_BUDGET = "budget_exceeded"
+CAPABILITIES: tuple[str, ...] = get_args(Capability)
+TURN = re.compile(r"(?P<whole>.+)\.turn(?P<number>\d+)")
 
 
 @dataclass(slots=True)
@@ -28,6 +32,10 @@ class Open:
     run: str | None = None  # of a child run
     attempt: int | None = None
     told: int = 1
+
+    @property
+    def asks_a_model(self) -> bool:
+        return self.kind in CAPABILITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,25 @@ def cancelled(step: Open, at: datetime) -> Line:
     return Line("step.cancelled", step.step, step.attempt, took)
 
 
+def answered(step: Open, at: datetime, reply: Json) -> Line:
+    took = {"duration_ms": milliseconds(step.at, at)}
+    data = {"capability": step.kind, **shown_reply(reply.fields()), **took}
+    return Line("model.called", step.step, step.attempt, data)
+
+
+def unaffordable(step: Open, failure: Failure) -> Line:
+    """Not a failure: the run asks again as soon as there is budget."""
+    data = {"kind": step.kind, "for": "budget", "message": failure.message}
+    until = failure.data.get("resets_at")
+    return Line("step.waiting", step.step, step.attempt, {**data, "until": until})
+
+
+def turn_of(path: str, kind: str) -> tuple[str | None, int | None]:
+    """The loop that a model call belongs to, and which of its turns it is."""
+    match = TURN.fullmatch(path) if kind == "reason" else None
+    return (match["whole"], int(match["number"])) if match else (None, None)
+
+
 def child_failed(step: Open, event: ChildClosed, why: Failure) -> Line:
     if step.kind == "batch":
         return failed(step, event.at, why)
@@ -100,3 +127,15 @@ def failure_of_run(event: Closed) -> Failure:
         said = event.reason if event.reason != UNREASONED else ""
         return Failure(code="terminated", message=said or "the run was terminated from outside")
     return event.failure or LOST
+
+
+def only(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: fields[name] for name in names if fields.get(name) is not None}
+
+
+def asked_by(reason: str) -> dict[str, Any]:
+    """The gateway writes the actor into the reason as `kind:id`; others write what they like."""
+    kind, _, name = reason.partition(":")
+    if kind in ("user", "key", "system") and name:
+        return {"actor": {"kind": kind, "id": name}}
+    return {"reason": reason} if reason else {}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from core.cursor import Cursor, Position
-from core.effects import BATCH, CHILD, DECIDE, GIVEN, PAUSE, RECORD, RESUME
+from core.effects import BATCH, CHILD, DECIDE, GIVEN, MODEL, PAUSE, RECORD, RESUME
 from core.event import LogEvent
 from core.history import (
     Answered,
@@ -30,10 +30,13 @@ from core.history import (
 )
 from core.line import (
     LOST,
+    NO_BUDGET,
     TIMED_OUT,
     Line,
     Open,
     Retry,
+    answered,
+    asked_by,
     batch_ended,
     bounds_of,
     cancelled,
@@ -41,7 +44,10 @@ from core.line import (
     failed,
     failure_of_run,
     finished,
+    only,
     started,
+    turn_of,
+    unaffordable,
 )
 from core.run import Failure
 from core.shown import milliseconds, shown, shown_arguments, shown_failure
@@ -73,6 +79,7 @@ class Log:
         self._batch: str | None = None
         self._given_by: str | None = None
         self._waiting: list[Any] = []
+        self._kept: set[str] = set()
         self._paused = False
         self._cancelling = False
 
@@ -173,12 +180,26 @@ class Log:
             self._begin(event.id, path, "skill", event.at, event.activity)
             self._open[event.id].run = run
             yield started(path, "skill", skill=request.get("skill"), run_id=run)
+        elif event.type == MODEL:
+            yield from self._model_asked(event, request)
         else:
             yield from self._settled(event.at, request.get("settled", ()))
             self._begin(event.id, event.activity, "compute", event.at, event.activity)
             tool = request.get("tool", event.type)
             arguments = shown_arguments(request)
             yield started(event.activity, "compute", tool=tool, **arguments)
+
+    def _model_asked(self, event: Scheduled, request: dict[str, Any]) -> Iterator[Line]:
+        """A loop begins with its first call: the whole has no activity of its own."""
+        yield from self._settled(event.at, request.get("settled", ()))
+        path, kind = request["context"]["path"], request["capability"]
+        whole, turn = turn_of(path, kind)
+        if whole is not None and f"whole {whole}" not in self._open:
+            self._begin(f"whole {whole}", whole, kind, event.at)
+            yield started(whole, kind)
+        self._close(path)  # it waited for budget
+        self._begin(event.id, path, kind, event.at, event.activity)
+        yield started(path, kind, turn=turn, model=request.get("model"))
 
     def _attempts(self, scheduled: int, at: datetime, notes: Notes) -> Iterator[Retry]:
         """Those not told yet, up to the last; of one that never closed only the notes know."""
@@ -197,8 +218,13 @@ class Log:
                 # The child run itself comes next.
                 run = step.run
                 self._open[f"child {run}"] = Open(step.step, "skill", step.at, run=run)
+            case Completed() if step.asks_a_model:
+                yield answered(step, event.at, event.output)
             case Completed():
                 yield finished(step, event.at, shown(event.output))
+            case Failed() if step.asks_a_model and event.failure.code == NO_BUDGET:
+                self._begin(f"budget {step.step}", step.step, step.kind, step.at)
+                yield unaffordable(step, event.failure)
             case Failed():
                 failure = event.failure.model_copy(update={"attempts": step.attempt})
                 yield failed(step, event.at, failure)
@@ -267,16 +293,24 @@ class Log:
     def _settled(self, at: datetime, settled: Iterable[dict[str, Any]]) -> Iterator[Line]:
         for told in settled:
             path, kind = told["path"], told["kind"]
-            step = self._close(path) or Open(path, kind, at)
+            known = self._close(path)
+            step = known or Open(path, kind, at)
             match told["status"]:
                 case "skipped":
                     yield Line("step.skipped", path, data={"kind": kind})
                 case "failed":
                     failure = Failure.model_validate(told.get("error") or LOST)
                     yield failed(step, at, failure, {"kind": kind})
+                case _ if told.get("given"):
+                    self._kept.add(path)
+                    data = {"kind": kind, "given": True, "run_id": self._given_by}
+                    yield Line("step.finished", path, data=data)
+                case _ if known is not None:
+                    yield finished(known, at, {"kind": kind})
+                case _ if path not in self._kept:  # a step whose one model call was given
+                    yield Line("step.finished", path, data={"kind": kind})
                 case _:
-                    given = {"given": True, "run_id": self._given_by} if told.get("given") else {}
-                    yield Line("step.finished", path, data={"kind": kind, **given})
+                    pass
 
     # People and operators
 
@@ -286,20 +320,20 @@ class Log:
                 if self._paused != (event.name == PAUSE):
                     self._paused = not self._paused
                     kind = "run.paused" if self._paused else "run.resumed"
-                    yield Line(kind, data=_only(event.argument.fields(), "actor"))
+                    yield Line(kind, data=only(event.argument.fields(), "actor"))
             case Asked() if event.name == DECIDE:
                 self._asked[event.id] = event.argument.fields()
             case Answered() if event.accepted in self._asked and event.failure is None:
                 yield from self._decided(event, self._asked.pop(event.accepted))
             case CancelAsked() if not self._cancelling:
                 self._cancelling = True
-                yield Line("run.cancel_requested", data=_asked_by(event.reason))
+                yield Line("run.cancel_requested", data=asked_by(event.reason))
             case _:
                 pass
 
     def _decided(self, event: Answered, decision: dict[str, Any]) -> Iterator[Line]:
         path = event.output.fields().get("step") or decision.get("step")
-        yield Line("approval.decided", path, data=_only(decision, "verdict", "actor", "comment"))
+        yield Line("approval.decided", path, data=only(decision, "verdict", "actor", "comment"))
         if decision.get("verdict") == "approved" and path is not None:
             step = self._close(path) or Open(path, "approve", event.at)
             yield finished(step, event.at, shown(event.output))
@@ -328,7 +362,7 @@ class Log:
             self._batch = batch
             return started(batch, "batch", **bounds_of(batch))
         names = ("skill", "version", "trigger", "actor", "parent", "given_by", "mode")
-        return Line("run.started", data={"skill": event.type, **_only(origin, *names)})
+        return Line("run.started", data={"skill": event.type, **only(origin, *names)})
 
     def _run_ended(self, event: Closed) -> Line:
         if self._batch is not None:
@@ -364,15 +398,3 @@ class Log:
             if step.step == path and step.activity is None:
                 return self._open.pop(key)
         return None
-
-
-def _only(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: fields[name] for name in names if fields.get(name) is not None}
-
-
-def _asked_by(reason: str) -> dict[str, Any]:
-    """The gateway writes the actor into the reason as `kind:id`; others write what they like."""
-    kind, _, name = reason.partition(":")
-    if kind in ("user", "key", "system") and name:
-        return {"actor": {"kind": kind, "id": name}}
-    return {"reason": reason} if reason else {}

@@ -13,7 +13,10 @@ from core.run import Failure
 WHOLE_BYTES = 16 * 1024
 PREVIEW_CHARACTERS = 400
 SUMMARY_BYTES = 200  # Temporal documents 400, encrypted
+NANO = 1_000_000_000  # billionths in a dollar
 HIDDEN = "***"
+TOKENS = ("input", "cache_read", "cache_write", "output")
+TOOL_CALLS = 20
 
 
 def shown(value: Json, name: str = "output") -> dict[str, Any]:
@@ -47,6 +50,28 @@ def shown_arguments(request: Mapping[str, Any]) -> dict[str, Any]:
             parts = (part if isinstance(part, str) else HIDDEN for part in use["parts"])
             put(arguments, use["pointer"], "".join(parts))
     return shown(Json(to_json(arguments)), "arguments")
+
+
+def shown_reply(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model was paid and said; a cost of None is unknown, never free."""
+    answer, nano = reply["answer"], reply.get("cost_nano")
+    turn, usage = answer["turn"], answer["usage"]
+    told: dict[str, Any] = {
+        "model": answer["model"],
+        "tokens": {name: usage.get(name, 0) for name in TOKENS},
+        "estimated": bool(usage.get("estimated")),
+        "cost": None if nano is None else nano / NANO,
+        "latency_ms": reply.get("latency_ms"),
+        "key_source": reply.get("key_source"),
+        "stored": bool(reply.get("stored")),
+        "stop": answer["stop"],
+    }
+    if turn.get("text"):
+        told |= shown(Json(to_json(turn["text"])), "text")
+    if turn.get("tool_uses"):
+        uses = turn["tool_uses"][:TOOL_CALLS]
+        told["tool_calls"] = [in_brief(use["name"], use.get("arguments") or {}) for use in uses]
+    return told
 
 
 def shown_failure(failure: Failure) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from core.cursor import Cursor, Position
 from core.event import LogEvent
 from core.log import Entry
 
-OUTCOMES = ("step.finished", "step.failed", "step.cancelled")
+OUTCOMES = ("step.finished", "step.failed", "step.cancelled", "step.waiting", "model.called")
 
 
 def entries(events: Iterable[LogEvent], after: Cursor | None) -> Iterator[Entry]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from core.effects import Given, GivenRequest
     from core.history import Note
-    from core.run import Run, RunStatus, StepView
+    from core.run import Run, RunStatus
 
 LOOK_EVERY = timedelta(milliseconds=500)
 RECONNECT_AFTER = timedelta(seconds=1)
@@ -106,12 +106,12 @@ class Histories:
             raise RunNotEnded(f"run {run.run_id} has not ended yet")
         return events
 
-    async def steps(self, run: Run) -> tuple[StepView, ...]:
+    async def steps(self, run: Run) -> Steps:
         steps = Steps()
         async with aclosing(self.entries(run)) as entries:
             async for event, _ in entries:
                 steps.hear(event)
-        return steps.views()
+        return steps
 
     async def outcome(self, run_id: str) -> Outcome | None:
         """None while the run is open; raises NotFound where Temporal has none of this id."""

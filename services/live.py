@@ -14,6 +14,7 @@ from core.effects import STATUS as STATUS_QUERY
 from core.effects import Recorded
 from core.errors import PerdureError, Unavailable
 from core.run import ENDED, Failure, FlowInput, Run, RunOrigin, RunStatus, Waiting
+from core.steps import Steps
 from services import reach
 from services.starter import MEMO, STATUS, WORKSPACE
 
@@ -60,8 +61,12 @@ class Live:
             async with reach.temporal(READ_WITHIN):
                 steps = await self._histories.steps(current)
         except (PerdureError, RPCError):
-            steps = ()  # what is known without them is worth showing
-        return current.model_copy(update={"steps": steps, "links": self.links(run.run_id)})
+            steps = Steps()  # what is known without them is worth showing
+        update: dict[str, object] = {"steps": steps.views(), "links": self.links(run.run_id)}
+        # The ledger's sums hold also what batches and lost attempts took.
+        if not current.token_usage.total:
+            update |= {"token_usage": steps.spent.tokens, "cost": steps.spent.cost}
+        return current.model_copy(update=update)
 
     async def current(self, run: Run) -> Run:
         if run.status in ENDED:

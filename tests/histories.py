@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from core.effects import BATCH, CHILD, DECIDE, PAUSE, RECORD, RESUME
+from core.effects import BATCH, CHILD, DECIDE, MODEL, PAUSE, RECORD, RESUME, ModelReply
 from core.history import (
     Answered,
     Asked,
@@ -29,6 +29,7 @@ from core.history import (
     TimerEnded,
     TimerSet,
 )
+from core.llm import ModelAnswer, ModelTurn, ToolUse, Usage
 from core.run import Failure
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -69,6 +70,20 @@ def notes(*written: AttemptNote) -> dict[str, dict[int, AttemptNote]]:
     return found
 
 
+def reply(
+    text: str = "", *uses: str, cost: int | None = 2_000_000, tokens: int = 100, **more: Any
+) -> ModelReply:
+    """`tokens` is what was read; what was written is a tenth of it."""
+    asked = tuple(ToolUse(id=name, name=name, arguments={"id": 7}) for name in uses)
+    answer = ModelAnswer(
+        turn=ModelTurn(text=text, tool_uses=asked),
+        stop="tools" if uses else "end",
+        usage=Usage(input=tokens, output=tokens // 10),
+        model="demo/small",
+    )
+    return ModelReply(answer=answer, cost_nano=cost, latency_ms=80, key_source="platform", **more)
+
+
 @dataclass
 class History:
     """Each call adds an event and gives its id."""
@@ -89,6 +104,20 @@ class History:
         request = {"tool": "echo", "arguments": {"value": 1}, "settled": settled or [], **more}
         return self.add(Scheduled, path, "tool.echo", Json(to_json(request)))
 
+    def asks(
+        self,
+        path: str,
+        capability: str = "reason",
+        activity: str | None = None,
+        settled: list[dict[str, Any]] | None = None,
+    ) -> int:
+        context = {"path": path, "run": self.workflow}
+        request = {"capability": capability, "context": context, "settled": settled or []}
+        return self.add(Scheduled, activity or path, MODEL, Json(to_json(request)))
+
+    def told(self, scheduled: int, reply: ModelReply, attempt: int = 1) -> int:
+        return self.done(scheduled, reply.model_dump(mode="json"), attempt)
+
     def activity(self, path: str, type: str, request: Any = None) -> int:
         return self.add(Scheduled, path, type, Json(to_json(request)))
 
@@ -99,9 +128,9 @@ class History:
         self.tried(scheduled, attempt)
         return self.add(Completed, scheduled, Json(to_json(output)))
 
-    def fails(self, scheduled: int, attempt: int = 1) -> int:
+    def fails(self, scheduled: int, attempt: int = 1, **more: Any) -> int:
         self.tried(scheduled, attempt)
-        failure = Failure(code="tool_failed", message=f"try {attempt}")
+        failure = Failure(**{"code": "tool_failed", "message": f"try {attempt}", **more})
         return self.add(Failed, scheduled, failure)
 
     def cancelled(self, scheduled: int) -> int:

@@ -12,7 +12,7 @@ from core.cursor import Cursor
 from core.event import LogEvent
 from core.log import Log
 from core.stored_log import entries
-from tests.histories import AttemptNote, History, note
+from tests.histories import AttemptNote, History, note, reply
 
 
 @dataclass
@@ -41,7 +41,12 @@ class World:
     def start(self) -> None:
         name = f"s{len(self.names)}"
         settled = [{"path": f"set{name}", "kind": "set", "status": "succeeded"}]
-        number = self.history.tool(name, settled=settled if self.chance.random() < 0.3 else [])
+        settled = settled if self.chance.random() < 0.3 else []
+        if self.chance.random() < 0.3:
+            name = f"{name}.turn1"
+            number = self.history.asks(name, settled=settled)
+        else:
+            number = self.history.tool(name, settled=settled)
         self.attempts[number] = 1
         self.names[len(self.parts) * 1_000 + number] = name
 
@@ -62,8 +67,16 @@ class World:
             number = self.chance.choice(list(self.attempts))
             attempt = self.attempts.pop(number)
             lost = self.chance.random() < 0.2
-            end = self.chance.choice([self.history.done, self.history.fails])
+            name = self.names[len(self.parts) * 1_000 + number]
+            ends = [self._answer if name.endswith(".turn1") else self.history.done]
+            end = self.chance.choice([*ends, *ends, self.history.fails, self._without_budget])
             end(number, attempt=attempt + lost)
+
+    def _answer(self, number: int, attempt: int) -> None:
+        self.history.told(number, reply("fine"), attempt)
+
+    def _without_budget(self, number: int, attempt: int) -> None:
+        self.history.fails(number, attempt, code="budget_exceeded")
 
     def cancel(self) -> None:
         if self.attempts and self.chance.random() < 0.5:
@@ -201,6 +214,8 @@ def assert_told_in_turn(events: list[LogEvent]) -> None:
             case "step.retrying":
                 assert event.attempt == attempts[event.step] + 1
                 attempts[event.step] += 1
+            case "step.waiting":
+                assert event.step in attempts
             case _:
                 del attempts[event.step]
     assert attempts == {}

@@ -77,7 +77,10 @@ async def test_the_log_of_a_run_tells_what_happened(kernel: Kernel) -> None:
     assert log[4].data["output"] == {"deals": [1, 2]}
     assert log[4].attempt == 2
     assert log[-1].data["output"] == [1, 2]
-    steps = {step.path: (step.status, step.attempts) for step in await kernel.histories.steps(run)}
+    steps = {
+        step.path: (step.status, step.attempts)
+        for step in (await kernel.histories.steps(run)).views()
+    }
     assert steps["fetch"] == ("succeeded", 2)
     assert steps["never"] == ("skipped", 1)
     assert steps["each[1]"] == ("succeeded", 1)
@@ -120,7 +123,7 @@ async def test_retries_are_told_while_they_are_pending(kernel: Kernel) -> None:
         live = [event for event, _ in heard]
         run = await kernel.row(handle)
         now, _ = await kernel.histories.page(run, None, 50)
-        (step,) = await kernel.histories.steps(run)
+        (step,) = (await kernel.histories.steps(run)).views()
         await handle.terminate(reason="enough")
         cursor = heard[-1][1]
         rest = [event async for event, _ in kernel.histories.follow(handle.id, cursor)]
@@ -228,7 +231,7 @@ async def test_a_run_that_nobody_has_begun_has_no_log(kernel: Kernel) -> None:
     await handle.terminate()
     unknown = row.model_copy(update={"run_id": "no-such-run"})
     assert await kernel.histories.page(unknown, None, 10) == ([], None)
-    assert await kernel.histories.steps(unknown) == ()
+    assert (await kernel.histories.steps(unknown)).views() == ()
     began = unknown.model_copy(update={"started_at": row.created_at})
     with pytest.raises(HistoryGone):
         await kernel.histories.page(began, None, 10)
