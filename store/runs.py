@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field
 
+from core.budget import RunUsage
 from core.errors import AlreadyExists, IdempotencyKeyReused, NotFound
 from core.model import Frozen
 from core.run import ENDED, Failure, Run, RunStatus, Trigger, Waiting
 from core.tool import Actor
 from store.page import Page, decode_time_and_id, encode_cursor
+from store.spending import usage_of
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -51,8 +53,7 @@ RECORD = """
         waiting_for, output
     )
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::timestamptz,
-        CASE WHEN $5 <> 'queued' THEN $13 END, CASE WHEN $14::boolean THEN $13 END,
-        $15, $16, $17, $18
+        $19::timestamptz, CASE WHEN $14::boolean THEN $13 END, $15, $16, $17, $18
     FROM (SELECT CASE WHEN NOT $14 THEN set_config('synchronous_commit', 'off', true) END) AS _
     ON CONFLICT (run_id) DO UPDATE SET
         status = excluded.status,
@@ -85,7 +86,12 @@ SETTLE = """
 """
 
 KEYED = "SELECT * FROM runs WHERE workspace_id = $1 AND idempotency_hash = $2"
-FIND = "SELECT * FROM runs WHERE run_id = $1 AND ($2::text IS NULL OR workspace_id = $2)"
+FIND = """
+    SELECT runs.*, calls, input, cache_read, cache_write, run_usage.output AS output_tokens,
+        cost_nano, unpriced
+    FROM runs LEFT JOIN run_usage USING (workspace_id, run_id)
+    WHERE run_id = $1 AND ($2::text IS NULL OR workspace_id = $2)
+"""
 WORKSPACE = "SELECT workspace_id FROM runs WHERE run_id = $1"
 
 PAGE = r"""
@@ -253,6 +259,7 @@ class Runs:
             self._seal_failure(request.error, *place),
             self._seal_waiting(request.waiting_for, *place),
             self._seal(request.output, *place, "output"),
+            request.started_at,
         )
 
     async def settle(
@@ -362,6 +369,7 @@ class Runs:
         waiting = self._open(row["waiting_for"], *place, "waiting_for") or ()
         started, completed = row["started_at"], row["completed_at"]
         took = completed - started if completed and started else None
+        usage = usage_of(row) if "calls" in row else RunUsage()
         return Run(
             run_id=row["run_id"],
             workspace_id=row["workspace_id"],
@@ -384,6 +392,8 @@ class Runs:
             started_at=started,
             completed_at=completed,
             duration_ms=None if took is None else round(took.total_seconds() * 1000),
+            token_usage=usage.tokens,
+            cost=usage.dollars,
         )
 
 

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from store import attempts, keys, runs, secrets, skills, workspaces
+from store import (
+    attempts,
+    budgets,
+    keys,
+    llm_config,
+    notices,
+    runs,
+    secrets,
+    skills,
+    spending,
+    waits,
+    workspaces,
+)
 from store.pool import Pool, open_pool
 
 MUCH = """
@@ -39,9 +51,41 @@ MUCH = """
             now() - n * interval '1 minute',
             CASE WHEN n % 50 > 0 THEN now() END, CASE WHEN n % 50 > 1 THEN now() END
         FROM generate_series(0, 19999) n;
+    INSERT INTO run_usage (workspace_id, run_id) SELECT workspace_id, run_id FROM runs;
+    INSERT INTO skill_usage (
+        workspace_id, period, skill, key_source, calls, tokens, cost_nano, unpriced
+    )
+        SELECT 'w' || n % 1000, '2026-11-01', 's' || n, 'own', 1, 1, 1, 0
+        FROM generate_series(0, 2999) n;
+    INSERT INTO budget_months (workspace_id, period)
+        SELECT 'w' || n, '2026-11-01' FROM generate_series(0, 2999) n;
+    INSERT INTO llm_configs (workspace_id, token_budget)
+        SELECT 'w' || n, 1000 FROM generate_series(0, 2999) n;
+    INSERT INTO llm_keys (workspace_id, provider, value)
+        SELECT 'w' || n, 'p', '' FROM generate_series(0, 2999) n;
+    INSERT INTO llm_calls (
+        workspace_id, call_key, request_hash, run_id, lineage, path, turn, attempt, skill, model,
+        key_source, period, state, reserved, reserved_at
+    )
+        SELECT 'w' || n % 3, 'c' || n, 'h', 'r' || n, 'r' || n, 'p', 0, 1, 's', 'm', 'platform',
+            '2026-11-01', CASE n % 100 WHEN 0 THEN 'reserved' ELSE 'settled' END, 1,
+            now() - n * interval '1 minute'
+        FROM generate_series(0, 19999) n;
+    INSERT INTO top_ups (workspace_id, period, tokens, actor_kind, actor_id, idempotency_hash, at)
+        SELECT 'w' || n % 3, '2026-11-01', 1, 'key', 'k', sha256(n::text::bytea), now()
+        FROM generate_series(0, 2999) n;
+    INSERT INTO waits (workspace_id, run_id, step, kind, stirred)
+        SELECT 'w' || n % 1000, 'r' || n, 's', 'budget', (n % 50 = 0)::int
+        FROM generate_series(0, 2999) n;
+    INSERT INTO notices (workspace_id, key, kind, data, delivered_at)
+        SELECT 'w' || n % 1000, 'k' || n, 'budget_alert', '{}', CASE WHEN n % 50 > 0 THEN now() END
+        FROM generate_series(0, 2999) n;
     ANALYZE
 """
 NOW = datetime.now(UTC)
+PERIOD = date(2026, 11, 1)
+ASKED = ("w1", PERIOD, "r1", "c1", "h", 2, "m", 1, 1, True, None, "r1", "p", 0, "s", "platform")
+USED = (0, 0, 0, 0, False, 1, "v", 1, b"", [75, 90, 100])
 NEW_RUN = ("r1", "w1", "s", "v", "manual", "key", "k", *[None] * 4, "r1", None, b"", b"", b"", NOW)
 
 
@@ -76,6 +120,20 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "archiving a log": (runs.ARCHIVE, ("r1", "w1", b"")),
     "an archived log": (runs.ARCHIVED, ("r1", "w1")),
     "last runs of each skill": (runs.LAST, ("w1",)),
+    "reserving a call": (budgets.RESERVE, (*ASKED, NOW)),
+    "settling a call": (budgets.CLOSE, ("w1", 1, ["reserved"], "settled", *USED)),
+    "dead calls": (budgets.DEAD, (NOW - timedelta(days=13), 100)),
+    "a month": (spending.MONTH, ("w1", PERIOD)),
+    "skills of a month": (spending.SKILLS, ("w1", PERIOD)),
+    "usage of a run": (spending.RUN, ("w1", "r1")),
+    "a top-up": (spending.TOPPED_UP, ("w1", b"")),
+    "topping up": (spending.TOP_UP, ("w1", PERIOD, 1, "key", "k", b"", b"", NOW)),
+    "how models are used": (llm_config.FIND, ("w1",)),
+    "changing how": (llm_config.CHANGE, ("w1", {}, None, None, True, True)),
+    "a provider's key": (llm_config.OPEN_KEY, ("w1", "p")),
+    "who is to look again": (waits.STIRRED, (100,)),
+    "notices to deliver": (notices.TAKE, (timedelta(minutes=1), 10)),
+    "notices": (notices.LIST, ("w1",)),
     "attempts": (attempts.LIST, ("r1",)),
     "a key": (keys.FIND, ("k1",)),
     "keys": (keys.LIST, ("w1",)),
@@ -125,7 +183,8 @@ async def test_a_filtered_list_has_a_plan_of_its_own(much: Pool, database: str) 
         assert await pool.fetch(query, *arguments) == []
         between = await rows_read(pool)
         assert await pool.fetch_filtered(query, *arguments) == []
-        assert await rows_read(pool) == between
+        # The planner looks at a few ends of indexes itself.
+        assert await rows_read(pool) - between < 10
         assert between - before > 1000
 
 

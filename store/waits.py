@@ -1,0 +1,77 @@
+"""What runs wait for, so that whoever changes it can tell them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from core.model import Frozen
+
+if TYPE_CHECKING:
+    from store.pool import Pool
+
+# A wait that is noted again was looked at since, so nothing is owed to it.
+NOTE = """
+    INSERT INTO waits (workspace_id, run_id, step, kind, until) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (workspace_id, run_id, step) DO UPDATE SET
+        kind = excluded.kind, until = excluded.until, woken = waits.stirred
+"""
+FORGET = "DELETE FROM waits WHERE workspace_id = $1 AND run_id = $2 AND step = $3"
+STIRRED = """
+    SELECT workspace_id, run_id, step, stirred FROM waits WHERE stirred > woken
+    ORDER BY workspace_id, run_id
+    LIMIT $1
+"""
+# What stirred it while it was being told, it has to be told again.
+WOKEN = """
+    UPDATE waits SET woken = greatest(woken, $4)
+    WHERE workspace_id = $1 AND run_id = $2 AND step = $3
+"""
+FORGET_RUN = "DELETE FROM waits WHERE workspace_id = $1 AND run_id = $2"
+
+
+class Wait(Frozen):
+    workspace: str
+    run: str
+    step: str
+    kind: str
+    until: datetime | None = None
+
+
+class Stirred(Frozen):
+    """A run that should look again, and how often its wait was stirred by then."""
+
+    workspace: str
+    run: str
+    step: str
+    stirs: int
+
+
+class Waits:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def note(self, wait: Wait) -> None:
+        """Look once more after this: a change before it stirs nobody."""
+        await self._pool.execute(NOTE, wait.workspace, wait.run, wait.step, wait.kind, wait.until)
+
+    async def forget(self, workspace: str, run: str, step: str) -> None:
+        await self._pool.execute(FORGET, workspace, run, step)
+
+    async def forget_run(self, workspace: str, run: str) -> None:
+        await self._pool.execute(FORGET_RUN, workspace, run)
+
+    async def stirred(self, limit: int) -> list[Stirred]:
+        """Of all workspaces."""
+        return [
+            Stirred(
+                workspace=row["workspace_id"],
+                run=row["run_id"],
+                step=row["step"],
+                stirs=row["stirred"],
+            )
+            for row in await self._pool.fetch(STIRRED, limit)
+        ]
+
+    async def woken(self, stirred: Stirred) -> None:
+        await self._pool.execute(WOKEN, stirred.workspace, stirred.run, stirred.step, stirred.stirs)
