@@ -32,6 +32,12 @@ ATTEMPTS_OF_A_WRITE = 3
 
 
 class Tools(Protocol):
+class NotJson(ToolFailed):
+    """Another attempt would do the same once more, for the same answer."""
+
+    retryable = False
+
+
     def get(self, name: str) -> Tool:
         """Raises ToolUnknown, with the nearest name."""
         ...
@@ -126,10 +132,9 @@ def allow(tool: Tool, effect: Effect, request: ToolRequest) -> None:
 def kept(output: Any) -> Any:
     """Only JSON goes into a history, and not too much of it."""
     try:
-        text = json.dumps(output, allow_nan=False, ensure_ascii=False)
+        size = len(json.dumps(output, allow_nan=False, ensure_ascii=False).encode())
     except (TypeError, ValueError) as error:
-        raise ToolFailed(f"the tool's output is not JSON: {error}") from None
-    size = len(text.encode("utf-8", "surrogatepass"))
+        raise NotJson(f"the tool's output is not JSON: {error}") from None
     if size > MAX_VALUE_BYTES:
         raise ValueTooLarge(
             f"the output is {size:,} bytes; at most {MAX_VALUE_BYTES:,} are kept", size=size

@@ -14,7 +14,8 @@ LONGEST_MESSAGE = 4_000  # a failure of megabytes would never be accepted by the
 
 
 def failure_of(error: PerdureError, step: str | None, attempt: int) -> Failure:
-    message = error.message[:LONGEST_MESSAGE]
+    # Half a surrogate pair cannot be sent, and with it the failure would be lost.
+    message = error.message[:LONGEST_MESSAGE].encode(errors="replace").decode()
     data = {key: value for key, value in error.data.items() if value is not None}
     return Failure(code=error.code, message=message, step=step, attempts=attempt, data=data)
 

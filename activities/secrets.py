@@ -42,7 +42,7 @@ class OpenedSecrets:
                 for secret in self.values:
                     value = value.replace(secret, HIDDEN)
                 return value
-            case list():
+            case list() | tuple():
                 return [self.hide_in(each) for each in value]
             case dict():
                 return {self.hide_in(key): self.hide_in(each) for key, each in value.items()}

@@ -15,3 +15,12 @@ def digest_of(kind: str, body: Any) -> str:
 
 def digest_of_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def size_of(value: Any) -> int:
+    """Bytes of its JSON."""
+    return size_of_text(canonical(value))
+
+
+def size_of_text(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -16,10 +16,10 @@ def parse_duration(text: str) -> timedelta:
     parts = PART.findall(compact)
     if not parts or "".join(number + unit for number, unit in parts) != compact or len(text) > 40:
         raise ValueError(f"expected {EXPECTED}, got {text[:40]!r}")
-    length = timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
-    if length > LONGEST:
+    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if seconds > LONGEST.total_seconds():
         raise ValueError(f"at most {LONGEST.days} days, got {text[:40]!r}")
-    return length
+    return timedelta(seconds=seconds)
 
 
 def format_duration(length: timedelta) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
+from core.digest import size_of
 from core.effects import Settled
 from core.flow import Retry, Step
 from core.llm import Capability, ModelAnswer, Turn
@@ -98,12 +99,55 @@ class Batch:
 
 
 @dataclass
+class Room:
+    """What the outputs of a batch may still take, in bytes; once it is full, it stays so.
+
+    What is in flight is expected to be as large as the largest that came.
+    """
+
+    left: int
+    largest: int = 0
+    in_flight: int = 0
+    is_full: bool = False
+
+    def takes_one(self) -> bool:
+        self.is_full = self.is_full or (self.in_flight + 1) * self.largest > self.left
+        return not self.is_full
+
+
+@dataclass
 class Items:
-    """`failed` is the first failure that stops the whole; `errors` are those gone on from."""
+    """`failed` is the first failure that stops the whole; `errors` are those gone on from.
+
+    Items from `begun` on were not begun: for the failure, or because the room was full.
+    """
 
     outputs: list[Any]
     errors: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     failed: Failure | None = None
+    begun: int = 0
+    room: Room | None = None
+
+    def admits(self, position: int) -> bool:
+        if self.room is not None:
+            if position >= self.begun and not self.room.takes_one():
+                return False
+            self.room.in_flight += 1
+        self.begun = max(self.begun, position + 1)
+        return True
+
+    def keep(self, position: int, output: Any) -> None:
+        self.outputs[position] = output
+        if self.room is not None:
+            size = size_of(output)
+            self.room.in_flight -= 1
+            self.room.left -= size
+            self.room.largest = max(self.room.largest, size)
+
+    def blame(self, error: dict[str, Any]) -> None:
+        self.errors.append(error)
+        if self.room is not None:
+            self.room.left -= size_of(error)
 
 
 class Effects(Protocol):
@@ -123,7 +167,7 @@ class Effects(Protocol):
     async def wait(self, call: Pause, halted: Callable[[], bool]) -> Any: ...
     async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any: ...
     async def within(self, path: str, limit: timedelta, work: Awaitable[Any]) -> Any: ...
-    async def back_off(self, path: str, length: timedelta) -> None: ...
+    async def back_off(self, path: str, length: timedelta, halted: Callable[[], bool]) -> None: ...
     def oversized(self, step: Step, count: int) -> bool:
         """Whether this many items of the step belong into batches."""
         ...

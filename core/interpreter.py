@@ -18,6 +18,7 @@ from core.execution import (
     Halted,
     Items,
     Pause,
+    Room,
     StepFailed,
 )
 from core.expression import ExpressionFault, Meter
@@ -58,6 +59,12 @@ FUEL_BETWEEN_BREATHS = 1_000_000
 FUEL_OF_A_STEP = 200  # what a step costs besides its expressions
 FIRST_BACKOFF = timedelta(seconds=1)
 MAX_BACKOFF = timedelta(seconds=60)
+TOLD = (SetStep, GroupStep, ParallelStep, PromptStep)  # no activity shows how they ended
+OUTPUT_OF_THE_FLOW = "output."  # unlike the id of any step
+
+
+class Skipped(Exception):
+    """Its `when` says no."""
 
 
 async def execute(flow: Flow, known: dict[str, Any], effects: Effects) -> Any:
@@ -75,7 +82,7 @@ class Interpreter:
         last = await self._sequence(flow.steps, frame)
         if not flow.has_output:
             return last
-        return self._render("output", flow.output, frame, "output")[0]
+        return self._render(OUTPUT_OF_THE_FLOW, flow.output, frame, "output")[0]
 
     async def _sequence(self, steps: tuple[Step, ...], frame: Frame) -> Any:
         output = None
@@ -90,8 +97,6 @@ class Interpreter:
         path = frame.path(step)
         await self._breathe()
         try:
-            if (step.for_each is None or not about_items(step)) and not self._wanted(step, frame):
-                return self._skip(step, frame, path)
             if step.for_each is None:
                 return await self._once(step, frame, path)
             return await self._each(step, frame, path)
@@ -103,6 +108,8 @@ class Interpreter:
 
     async def _once(self, step: Step, frame: Frame, path: str) -> Any:
         async def work() -> Any:
+            if not self._wanted(step, frame, path):
+                raise Skipped
             output = await self._attempts(step, frame, path)
             frame.settle(step, SUCCEEDED, output)
             return output
@@ -115,9 +122,12 @@ class Interpreter:
         """Does the work; where it fails, does what `on_error` says."""
         try:
             output = await work()
+        except Skipped:
+            frame.settle(step, SKIPPED)
+            self._tell(step, path, SKIPPED)
+            return None
         except StepFailed as failed:
-            if not failed.told:
-                self._tell(step, path, FAILED, failed.failure)
+            self._tell_failure(step, path, failed)
             if step.on_error == "fail":
                 raise
             frame.blame(step, error_value(failed.failure))
@@ -128,19 +138,23 @@ class Interpreter:
                 frame.settle(step, FAILED, output)
             return output
         # Steps with an activity, a timer or a child of their own are in the history already.
-        if step.for_each is not None or isinstance(step, SetStep | GroupStep | ParallelStep):
+        if step.for_each is not None or isinstance(step, TOLD):
             self._tell(step, path, SUCCEEDED)
         return output
+
+    def _tell_failure(self, step: Step, path: str, failed: StepFailed) -> None:
+        # The history shows which call of a model failed, and not that its step did.
+        whole = isinstance(step, PromptStep) and failed.failure.step != path
+        if whole or not failed.told:
+            self._tell(step, path, FAILED, failed.failure)
 
     def _tell(self, step: Step, path: str, status: Any, error: Failure | None = None) -> None:
         self._effects.settle(Settled(path=path, kind=step.kind, status=status, error=error))
 
-    def _skip(self, step: Step, frame: Frame, path: str) -> None:
-        frame.settle(step, SKIPPED)
-        self._tell(step, path, SKIPPED)
-
     async def _each(self, step: Step, frame: Frame, path: str) -> Any:
         async def work() -> Any:
+            if not about_items(step) and not self._wanted(step, frame, path):
+                raise Skipped
             items = self._items(step, frame, path)
             if self._effects.oversized(step, len(items)):
                 done = await self._effects.batches(Batch(path, step, items, frame))
@@ -162,22 +176,27 @@ class Interpreter:
             raise StepFailed(failed.failure) from None
 
     async def items(
-        self, step: Step, frame: Frame, items: list[Any], lo: int, concurrency: int
+        self,
+        step: Step,
+        frame: Frame,
+        items: list[Any],
+        lo: int,
+        concurrency: int,
+        room: Room | None = None,
     ) -> Items:
         """At most `concurrency` at once; after a failure nothing new begins."""
-        done = Items([None] * len(items))
+        done = Items([None] * len(items), room=room)
         halt = Halt(frame.halt)
         waiting = iter(range(len(items)))
 
         async def lane() -> None:
             for position in waiting:
                 await self._effects.gate()
-                if halt():
+                if halt() or not done.admits(position):
                     return
+                inner = frame.item(step, items[position], lo + position, halt)
                 try:
-                    done.outputs[position] = await self._item(
-                        step, frame.item(step, items[position], lo + position, halt), done
-                    )
+                    done.keep(position, await self._item(step, inner, done))
                 except StepFailed as failed:
                     done.failed = done.failed or failed.failure
                     halt.raised = True
@@ -191,20 +210,24 @@ class Interpreter:
     async def _item(self, step: Step, frame: Frame, done: Items) -> Any:
         path = frame.prefix.removesuffix(".")
         await self._breathe()
-        if about_items(step) and not self._wanted(step, frame, path):
-            self._tell(step, path, SKIPPED)
-            return None
         try:
-            return await self._attempts(step, frame, path)
+            if about_items(step) and not self._wanted(step, frame, path):
+                self._tell(step, path, SKIPPED)
+                return None
+            output = await self._attempts(step, frame, path)
         except StepFailed as failed:
+            self._tell_failure(step, path, failed)
             if step.on_error == "fail":
                 raise
             error = error_value(failed.failure)
-            done.errors.append({"index": frame.names["index"], **error})
+            done.blame({"index": frame.names["index"], **error})
             if not isinstance(step.on_error, Recovery):
                 return None
             frame.blame(step, error)
             return await self._sequence(step.on_error.steps, frame)
+        if isinstance(step, PromptStep):
+            self._tell(step, path, SUCCEEDED)
+        return output
 
     async def _attempts(self, step: Step, frame: Frame, path: str) -> Any:
         """Temporal retries an activity; a step made of steps is tried again here."""
@@ -212,13 +235,19 @@ class Interpreter:
         if isinstance(step, ComputeStep | PromptStep) or retry is None or not retry.attempts:
             return await self._perform(step, frame, path)
         pause = retry.backoff or FIRST_BACKOFF
+        longest = max(pause, retry.max_backoff or MAX_BACKOFF)
         for attempt in range(1, retry.attempts):
             here = path if attempt == 1 else f"{path}#{attempt}"
             try:
                 return await self._perform(step, frame.visit(path, attempt), here)
             except StepFailed:
-                await self._effects.back_off(here, pause)
-                pause = min(pause * 2, retry.max_backoff or MAX_BACKOFF)
+                if frame.halt():
+                    raise
+                await self._effects.back_off(here, pause, frame.halt)
+                await self._effects.gate()
+                if frame.halt():
+                    raise Halted from None
+                pause = min(pause * 2, longest)
         last = retry.attempts
         here = path if last == 1 else f"{path}#{last}"
         return await self._perform(step, frame.visit(path, last), here)

@@ -19,6 +19,7 @@ from core.history import (
     Began,
     ChildClosed,
     ChildInitiated,
+    Closed,
     Completed,
     Happened,
     Json,
@@ -59,6 +60,8 @@ class Execution:
     given_by: str | None = None
     # Whether it had read all that the run before it gave: then that one need not be read again.
     has_read_given: bool = False
+    # Of a batch that completed: how many items it came to.
+    outputs: int | None = None
 
     def lay(self, other: Execution) -> None:
         self.steps.update(other.steps)
@@ -105,9 +108,12 @@ async def _run(client: Client, run: str, paths: Paths | None) -> Execution:
     path, lo, hi = paths
     try:
         # Most often the same items are asked for again.
-        return await _execution(client, f"{run}/{path}[{lo}..{hi}]")
+        same = await _execution(client, f"{run}/{path}[{lo}..{hi}]")
     except NotFound:
         return await _with_batches(client, run, paths)
+    # Where its outputs filled a batch, another went on with the rest of its items.
+    is_whole = same.outputs is None or same.outputs == hi - lo + 1
+    return same if is_whole else await _with_batches(client, run, paths)
 
 
 async def _with_batches(client: Client, run: str, paths: Paths) -> Execution:
@@ -155,6 +161,7 @@ class Reader:
         self._open: dict[int, tuple[str, str]] = {}  # path and digest, by history event
         self._prepared: dict[str, tuple[str, str]] = {}  # by child run
         self._decisions: dict[int, dict[str, Any]] = {}
+        self._is_batch = False
 
     def read(self, event: Happened) -> None:
         match event:
@@ -174,12 +181,15 @@ class Reader:
                 self._decisions[event.id] = event.argument.fields()
             case Answered():
                 self._decided(event)
+            case Closed() if event.how == "completed" and self._is_batch:
+                self.found.outputs = len(event.output.fields().get("outputs", ()))
             case _:
                 pass
 
     def _began(self, event: Began) -> None:
         self._open.clear()  # history events are counted anew in each execution
         self._decisions.clear()
+        self._is_batch = event.type == BATCH
         if event.continued:
             return
         origin = event.origin.fields()
@@ -194,7 +204,9 @@ class Reader:
             body = {"skill": request["skill"], "inputs": request["inputs"]}
             self._prepared[request["run"]] = request["path"], digest_of("skill", body)
         elif "digest" in request:
-            self._open[event.id] = event.activity, request["digest"]
+            # A model that was asked again, once there was budget, has another activity.
+            path = request.get("context", {}).get("path", event.activity)
+            self._open[event.id] = path, request["digest"]
 
     def _completed(self, event: Completed) -> None:
         path, _ = self._open.get(event.scheduled, (None, None))

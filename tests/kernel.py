@@ -100,7 +100,13 @@ class World:
                 raise HttpFailedForNow(f"{arguments.url} answered 503")
             return {"status": 200, "headers": {}, "body": "well"}
 
-        return Registry(echo, watched, writes, http_request)
+        @tool("write")
+        async def halves(arguments: Watched, context: ToolContext) -> Any:
+            """Returns what is JSON for Python, and for nobody else."""
+            world.calls[context.run.path] += 1
+            return "\ud83d"
+
+        return Registry(echo, watched, writes, halves, http_request)
 
 
 async def until(done: Callable[[], bool], within: timedelta = SOON) -> None:

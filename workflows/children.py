@@ -6,12 +6,12 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ChildWorkflowError
 
-from core.digest import canonical, digest_of_text
+from core.digest import canonical, digest_of_text, size_of_text
 from core.effects import CHILD, ChildReady, ChildRequest, Settled
 from core.execution import ChildRun, Halted, StepFailed
 from core.run import Failure, FlowInput, RunOrigin
 from workflows import policies
-from workflows.failures import failure_of
+from workflows.failures import failure_of, refuse_if_large
 from workflows.state import RunState
 
 MAX_DEPTH = 8
@@ -20,7 +20,9 @@ LONGEST_NAME_IN_ID = 60
 
 async def run_child(run: RunState, call: ChildRun, halted: Callable[[], bool]) -> Any:
     """Another skill as a run of its own: listed, paused and cancelled with its parent."""
-    digest = digest_of_text(canonical(["skill", {"skill": call.skill, "inputs": call.inputs}]))
+    asked = canonical(["skill", {"skill": call.skill, "inputs": call.inputs}])
+    refuse_if_large(call.path, "inputs", size_of_text(asked))
+    digest = digest_of_text(asked)
     known = run.given(call.path, digest)
     if known is not None:
         run.settle(Settled(path=call.path, kind="skill", status="succeeded", given=True))

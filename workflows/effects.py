@@ -1,17 +1,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ChildWorkflowError
 
-from core.digest import canonical, digest_of_text
-from core.duration import format_duration, parse_duration
+from core.digest import canonical, digest_of_text, size_of, size_of_text
+from core.duration import LONGEST, format_duration, parse_duration
 from core.effects import (
     BATCH,
     HALT,
-    MAX_VALUE_BYTES,
     TOOL,
     BatchInput,
     BatchResult,
@@ -27,7 +27,7 @@ from core.shown import in_brief
 from core.tool import RunContext
 from workflows import policies
 from workflows.children import run_child
-from workflows.failures import step_failure
+from workflows.failures import refuse_if_large, step_failure
 from workflows.models import ask
 from workflows.state import RunState, tell
 
@@ -38,6 +38,7 @@ BATCH_ITEMS = 500
 BATCH_STEPS = 1_500
 BATCH_BYTES = 1_000_000
 BATCHES_AT_ONCE = 4
+LONGEST_QUESTION = 20_000
 SHORTEST_TOLD_WAIT = timedelta(seconds=1)
 
 
@@ -56,15 +57,18 @@ class TemporalEffects:
     def settle(self, settled: Settled) -> None:
         self._run.settle(settled)
 
-    async def back_off(self, path: str, length: timedelta) -> None:
-        await workflow.sleep(length, summary=f"{path}: before the next attempt")
+    async def back_off(self, path: str, length: timedelta, halted: Callable[[], bool]) -> None:
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                halted, timeout=length, timeout_summary=f"{path}: before the next attempt"
+            )
 
     # A tool
 
     async def compute(self, call: Compute) -> Any:
         names = [use.model_dump(mode="json") for use in call.secrets]
         asked = canonical(["tool", call.tool, call.arguments, names])
-        refuse_if_large(call.path, "arguments", len(asked))
+        refuse_if_large(call.path, "arguments", size_of_text(asked))
         digest = digest_of_text(asked)
         known = self._run.given(call.path, digest)
         if known is not None:
@@ -161,13 +165,23 @@ class TemporalEffects:
         if until.tzinfo is None:
             message = f"wait: {call.until} names no offset; write 2026-12-01T08:00:00Z"
             raise StepFailed(Failure(code="invalid_arguments", message=message, step=call.path))
-        return until - workflow.now()
+        length = until - workflow.now()
+        if length > LONGEST:
+            message = f"wait: at most {LONGEST.days} days, {call.until} is later"
+            raise StepFailed(Failure(code="invalid_arguments", message=message, step=call.path))
+        return length
 
     async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any:
         known = self._given(call.path, "approve")
         if known is not None:
             return known
         run = self._run
+        size = len(call.message)
+        if size > LONGEST_QUESTION:
+            message = (
+                f"the question has {size:,} characters; at most {LONGEST_QUESTION:,} are shown"
+            )
+            raise StepFailed(Failure(code="value_too_large", message=message, step=call.path))
         until = workflow.now() + call.timeout if call.timeout else None
         waiting = Waiting(kind="approval", step=call.path, until=until, message=call.message)
         run.wait_for(waiting)
@@ -223,25 +237,35 @@ class TemporalEffects:
         waiting = iter(spans)
 
         async def lane(number: int) -> None:
-            lanes = (call.step.concurrency + at_once - 1 - number) // at_once
-            for span in waiting:
-                await self._run.gate()
-                if done.failed is not None or call.frame.halt():
-                    return
-                try:
-                    result = results[span[0]] = await self._batch(call, span, lanes)
-                    failed = result.failed
-                except StepFailed as lost:
-                    failed = lost.failure
-                if failed is not None and done.failed is None:
-                    done.failed = failed
-                    await self._halt_batches(call.path)
+        def stops() -> bool:
+            return done.failed is not None or call.frame.halt()
 
-        await asyncio.gather(*(lane(number) for number in range(at_once)))
-        for lo, hi in spans:
-            result = results.get(lo)
-            done.outputs.extend(result.outputs if result else [None] * (hi - lo))
-            done.errors.extend(result.errors if result else [])
+            lanes = (call.step.concurrency + at_once - 1 - number) // at_once
+            for lo, hi in waiting:
+                begun = lo
+                while begun < hi:
+                    await self.gate()
+                    if stops():
+                        return
+                    try:
+                        result = await self._batch(call, (begun, hi), lanes, stops)
+                    except StepFailed as lost:
+                        done.failed = done.failed or lost.failure
+                        return
+                    results[begun] = result
+                    # A batch that filled its result leaves the rest of its items to another.
+                    begun += len(result.outputs)
+                    done.failed = done.failed or result.failed
+
+        halting = asyncio.create_task(self._halt_batches(call.path, stops))
+        try:
+            await asyncio.gather(*(lane(number) for number in range(at_once)))
+        finally:
+            halting.cancel()
+        done.outputs = [None] * len(call.items)
+        for lo, result in sorted(results.items()):
+            done.outputs[lo : lo + len(result.outputs)] = result.outputs
+            done.errors.extend(result.errors)
         return done
 
     def _spans(self, call: Batch) -> list[tuple[int, int]]:
@@ -250,7 +274,7 @@ class TemporalEffects:
         spans: list[tuple[int, int]] = []
         lo = size = 0
         for position, item in enumerate(call.items):
-            weight = len(canonical(item))
+            weight = size_of(item)
             refuse_if_large(f"{call.path}[{position}]", "item", weight)
             if position > lo and (position - lo == most or size + weight > BATCH_BYTES):
                 spans.append((lo, position))
@@ -258,10 +282,12 @@ class TemporalEffects:
             size += weight
         return [*spans, (lo, len(call.items))]
 
-    async def _batch(self, call: Batch, span: tuple[int, int], lanes: int) -> BatchResult:
+    async def _batch(
+        self, call: Batch, span: tuple[int, int], lanes: int, stops: Callable[[], bool]
+    ) -> BatchResult:
         lo, hi = span
         scope = needed(call.step, call.frame.names)
-        refuse_if_large(call.path, "values its items read", len(canonical(scope)))
+        refuse_if_large(call.path, "values its items read", size_of(scope))
         path = f"{call.path}[{lo}..{hi - 1}]"
         batch = BatchInput(
             step=call.step,
@@ -274,7 +300,7 @@ class TemporalEffects:
             run=self._run.run_id,
         )
         try:
-            return await workflow.execute_child_workflow(
+            child = await workflow.start_child_workflow(
                 BATCH,
                 batch,
                 result_type=BatchResult,
@@ -285,16 +311,14 @@ class TemporalEffects:
                 parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             )
         except ChildWorkflowError as error:
+            if stops():
+                await tell(child, HALT, None)
+            return await child
             raise step_failure(error, path) from None
 
-    async def _halt_batches(self, path: str) -> None:
+    async def _halt_batches(self, path: str, stops: Callable[[], bool]) -> None:
         """Siblings start no further item; what they have in flight is kept."""
         mine = f"{self._run.run_id}/{path}["
+        await workflow.wait_condition(stops)
         children = [child for key, child in self._run.children.items() if key.startswith(mine)]
         await asyncio.gather(*(tell(child, HALT, None) for child in children))
-
-
-def refuse_if_large(path: str, what: str, size: int) -> None:
-    if size > MAX_VALUE_BYTES:
-        message = f"{what}: {size:,} bytes; a step may take {MAX_VALUE_BYTES:,}"
-        raise StepFailed(Failure(code="value_too_large", message=message, step=path))

@@ -1,6 +1,8 @@
 import asyncio
+from contextlib import suppress
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -10,6 +12,7 @@ from temporalio.exceptions import (
     TimeoutError,
 )
 
+from core.effects import MAX_VALUE_BYTES
 from core.execution import StepFailed
 from core.run import Failure
 
@@ -37,7 +40,8 @@ def from_application_error(error: ApplicationError, step: str | None) -> Failure
     detail: Any = error.details[0] if error.details else None
     if isinstance(detail, dict) and "code" in detail and "message" in detail:
         known = {key: detail[key] for key in Failure.model_fields if key in detail}
-        return Failure.model_validate({**known, "step": known.get("step") or step})
+        with suppress(ValidationError):
+            return Failure.model_validate({**known, "step": known.get("step") or step})
     return Failure(code=error.type or "failed", message=error.message, step=step)
 
 
@@ -63,3 +67,9 @@ def as_application_error(failed: StepFailed) -> ApplicationError:
     return ApplicationError(
         failure.message, failure.model_dump(mode="json"), type=failure.code, non_retryable=True
     )
+
+
+def refuse_if_large(path: str, what: str, size: int) -> None:
+    if size > MAX_VALUE_BYTES:
+        message = f"{what}: {size:,} bytes; a step may take {MAX_VALUE_BYTES:,}"
+        raise StepFailed(Failure(code="value_too_large", message=message, step=path))

@@ -6,14 +6,17 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from core.effects import BATCH, HALT, BatchInput, BatchResult
-from core.execution import Halted, StepFailed
+from core.digest import size_of
+from core.effects import BATCH, HALT, MAX_VALUE_BYTES, BatchInput, BatchResult
+from core.execution import Halted, Room, StepFailed
 from core.interpreter import Interpreter, execute
-from core.run import FlowInput
+from core.run import Failure, FlowInput
 from core.scope import Frame, Halt
 from workflows.effects import TemporalEffects
 from workflows.failures import as_application_error
 from workflows.state import CURRENT, RunState
+
+ROOM_IN_A_BATCH = 1_000_000  # its result is one payload
 
 
 # Unsandboxed: all of its code is ours, and lint keeps clocks and randomness out of it. The sandbox
@@ -26,16 +29,17 @@ class FlowRun:
     async def run(self, args: Sequence[RawValue]) -> Any:
         run = CURRENT.get(None)
         if run is None or not args:
-            raise ApplicationError(
-                f"{workflow.info().workflow_type} is started through Perdure, not by hand",
-                type="not_a_run",
-                non_retryable=True,
-            )
+            raise not_by_hand()
         task = workflow.payload_converter().from_payload(args[0].payload, FlowInput)
         try:
             return await within(task, execute(task.flow, known(run, task), TemporalEffects(run)))
         except StepFailed as failed:
             raise as_application_error(failed) from None
+
+
+def not_by_hand() -> ApplicationError:
+    message = f"{workflow.info().workflow_type} is started through Perdure, not by hand"
+    return ApplicationError(message, type="not_a_run", non_retryable=True)
 
 
 def known(run: RunState, task: FlowInput) -> dict[str, Any]:
@@ -78,15 +82,24 @@ class BatchRun:
 
     @workflow.run
     async def run(self, batch: BatchInput) -> BatchResult:
-        run = CURRENT.get()
+        run = CURRENT.get(None)
+        if run is None:
+            raise not_by_hand()
         await run.fetch_given((batch.path, batch.lo, batch.lo + len(batch.items) - 1))
         frame = Frame.of(batch.scope, batch.prefix).halting(self._halt)
         try:
             done = await Interpreter(TemporalEffects(run)).items(
-                batch.step, frame, batch.items, batch.lo, batch.lanes
+                batch.step, frame, batch.items, batch.lo, batch.lanes, Room(ROOM_IN_A_BATCH)
             )
         except Halted:
             return BatchResult(outputs=[None] * len(batch.items))
+        if done.failed is None and not self._halt.raised:
+            done.outputs = done.outputs[: done.begun]
+        size = size_of([done.outputs, done.errors])
+        if size > MAX_VALUE_BYTES:
+            message = f"{size:,} bytes of outputs at once; lower the concurrency of `{batch.path}`"
+            failure = Failure(code="value_too_large", message=message, step=batch.path)
+            return BatchResult(outputs=[None] * len(batch.items), failed=failure)
         return BatchResult(outputs=done.outputs, errors=done.errors, failed=done.failed)
 
     @workflow.signal(name=HALT)

@@ -3,14 +3,14 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from core.digest import canonical, digest_of_text
+from core.digest import canonical, digest_of_text, size_of_text
 from core.effects import MODEL, MODEL_QUEUE, ModelReply, ModelRequest, Settled
 from core.execution import Ask, StepFailed
 from core.llm import ModelAnswer
 from core.run import Failure, Waiting
 from core.tool import RunContext
 from workflows import policies
-from workflows.failures import step_failure
+from workflows.failures import refuse_if_large, step_failure
 from workflows.state import RunState
 
 # The reset is known to the second; whoever tops up or raises the limit wakes the run before.
@@ -21,7 +21,9 @@ async def ask(run: RunState, call: Ask) -> ModelAnswer:
     """One answer of a model; without budget the run waits for it instead of failing."""
     turns = [turn.model_dump(mode="json") for turn in call.turns]
     shape = [call.instructions, call.tools, call.output_schema, call.model, call.max_tokens]
-    digest = digest_of_text(canonical(["model", call.capability, turns, shape]))
+    asked = canonical(["model", call.capability, turns, shape])
+    refuse_if_large(call.path, "what the model is told", size_of_text(asked))
+    digest = digest_of_text(asked)
     known = run.given(call.path, digest)
     if known is not None:
         run.settle(Settled(path=call.path, kind=call.capability, status="succeeded", given=True))

@@ -61,10 +61,12 @@ def tries(retry: Retry | None) -> RetryPolicy:
         maximum_attempts=(retry and retry.attempts) or DEFAULT_ATTEMPTS,
         initial_interval=(retry and retry.backoff) or FIRST_BACKOFF,
         backoff_coefficient=2,
-        maximum_interval=(retry and retry.max_backoff) or max_backoff(retry),
+        maximum_interval=max_backoff(retry),
         non_retryable_error_types=NEVER_RETRIED,
     )
 
 
 def max_backoff(retry: Retry | None) -> timedelta:
-    return max(MAX_BACKOFF, (retry and retry.backoff) or FIRST_BACKOFF)
+    """The SDK refuses one below the first, and with it every attempt to go on."""
+    first = (retry and retry.backoff) or FIRST_BACKOFF
+    return max(first, (retry and retry.max_backoff) or MAX_BACKOFF)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.effects import Settled
-from core.flow import Flow, Step
 from core.execution import Approval, Batch, ChildRun, Compute, Items, Pause, StepFailed
+from core.flow import Flow, Step
 from core.interpreter import execute
 from core.run import Failure
 
@@ -58,7 +58,7 @@ class Remembering:
     async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any:
         return {"approved": True, "message": call.message}
 
-    async def back_off(self, path: str, length: timedelta) -> None:
+    async def back_off(self, path: str, length: timedelta, halted: Callable[[], bool]) -> None:
         self.backed_off.append((path, length))
 
     def oversized(self, step: Step, count: int) -> bool:

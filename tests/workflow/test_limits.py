@@ -1,0 +1,111 @@
+"""What is too much for Temporal fails a step by name: a run never hangs on it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.kernel import Kernel
+from tests.workflow.flows import flow, watched
+
+
+def noise(size: int, first: int = 33, last: int = 126) -> str:
+    """A text that no compression makes much smaller."""
+    chance = random.Random(size)
+    return "".join(chr(chance.randint(first, last)) for _ in range(size))
+
+
+async def test_batch_whose_outputs_exceed_one_result_goes_on_in_another(kernel: Kernel) -> None:
+    text = noise(40_000)
+    async with kernel.worker():
+        step = watched("a", "${inputs.text + string(item)}", for_each="${range(210)}")
+        sizes = "${steps.a.map(text, size(text))}"
+        handle = await kernel.start(flow(step, output=sizes, has_output=True), {"text": text})
+        run = await kernel.ended(handle)
+    assert run.output == [40_000 + len(str(n)) for n in range(210)]
+    assert set(kernel.world.calls.values()) == {1}
+    assert len(kernel.world.calls) == 210
+
+
+async def test_outputs_of_one_moment_that_exceed_a_result_are_refused_by_name(
+    kernel: Kernel,
+) -> None:
+    async with kernel.worker():
+        step = watched("a", "${inputs.text + string(item)}", for_each="${range(210)}")
+        handle = await kernel.start(flow({**step, "concurrency": 60}), {"text": noise(60_000)})
+        run = await kernel.ended(handle)
+    assert run.error is not None
+    assert run.error.code == "value_too_large"
+
+
+async def test_inputs_of_a_child_that_are_too_large_are_refused_by_name(kernel: Kernel) -> None:
+    call = {"kind": "skill", "id": "call", "skill": "x", "inputs": {"a": "${vars.a + vars.a}"}}
+    kept = {"kind": "set", "id": "keep", "values": {"a": "${inputs.a + inputs.a}"}}
+    async with kernel.worker():
+        handle = await kernel.start(flow(kept, call), {"a": noise(700_000)})
+        run = await kernel.ended(handle)
+    assert run.error is not None
+    assert (run.error.code, run.error.step) == ("value_too_large", "call")
+
+
+async def test_question_that_is_too_long_is_refused_by_name(kernel: Kernel) -> None:
+    step = {"kind": "approve", "id": "ok", "message": "${inputs.a}${inputs.a}${inputs.a}"}
+    async with kernel.worker():
+        handle = await kernel.start(flow(step), {"a": noise(900_000)})
+        run = await kernel.ended(handle)
+    assert run.error is not None
+    assert (run.error.code, run.error.step) == ("value_too_large", "ok")
+
+
+async def test_sizes_are_counted_in_bytes(kernel: Kernel) -> None:
+    text = noise(700_000, 0x4E00, 0x9FFF)
+    async with kernel.worker():
+        step = watched("a", "${size(inputs.a + inputs.a)}")
+        step["arguments"]["hold"] = "${inputs.a + inputs.a}"
+        run = await kernel.ended(await kernel.start(flow(step), {"a": text[:450_000]}))
+    assert run.error is not None
+    assert (run.error.code, run.error.step) == ("value_too_large", "a")
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        {"length": "${inputs.far}"},
+        {"until": "9999-12-31T23:59:59-12:00"},
+        {"until": "9999-12-31T23:59:59Z"},
+        {"until": "0001-01-01T00:00:00+14:00", "skipped": True},
+    ],
+)
+async def test_wait_beyond_every_calendar_fails_the_step(
+    kernel: Kernel, wait: dict[str, Any]
+) -> None:
+    is_over = wait.pop("skipped", False)
+    async with kernel.worker():
+        handle = await kernel.start(
+            flow({"kind": "wait", "id": "w", **wait}), {"far": "9" * 30 + "w"}
+        )
+        run = await kernel.ended(handle)
+    if is_over:
+        assert run.status == "succeeded"
+        return
+    assert run.error is not None
+    assert (run.error.code, run.error.step) == ("invalid_arguments", "w")
+
+
+async def test_longest_backoff_below_the_first_is_the_first(kernel: Kernel) -> None:
+    retry = {"attempts": 2, "backoff": "50ms", "max_backoff": "10ms"}
+    async with kernel.worker():
+        step = watched("a", 1, fail="now", times=1, retry=retry)
+        run = await kernel.ended(await kernel.start(flow(step)))
+    assert run.output == 1
+
+
+async def test_half_a_surrogate_pair_fails_the_step_and_not_the_worker(kernel: Kernel) -> None:
+    async with kernel.worker():
+        handle = await kernel.start(flow(watched("a", tool="halves")))
+        run = await kernel.ended(handle)
+    assert run.error is not None
+    assert (run.error.code, run.error.step) == ("tool_failed", "a")
+    assert kernel.world.calls["a"] == 1
