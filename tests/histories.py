@@ -130,7 +130,8 @@ class History:
 
     def fails(self, scheduled: int, attempt: int = 1, **more: Any) -> int:
         self.tried(scheduled, attempt)
-        failure = Failure(**{"code": "tool_failed", "message": f"try {attempt}", **more})
+        told = {"code": "tool_failed", "message": f"try {attempt}", **more}
+        failure = Failure.model_validate(told)
         return self.add(Failed, scheduled, failure)
 
     def cancelled(self, scheduled: int) -> int:

@@ -152,8 +152,8 @@ def test_what_was_given_is_told_once() -> None:
 def test_a_call_without_budget_waits_and_does_not_fail() -> None:
     h = History()
     first = h.asks("who", "extract")
-    spent = {"code": "budget_exceeded", "message": "no tokens left", "data": {"resets_at": RESET}}
-    h.fails(first, **spent)
+    resets = {"resets_at": RESET}
+    h.fails(first, code="budget_exceeded", message="no tokens left", data=resets)
     waiting = [{"kind": "budget", "step": "who", "until": RESET, "message": "no tokens left"}]
     h.record("waiting", waiting_for=waiting)
     before = read(h)
