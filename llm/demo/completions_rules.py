@@ -51,6 +51,12 @@ def _tools(body: dict[str, Any]) -> None:
         "parallel_tool_calls is only allowed when tools are specified",
     )
     insist(tools or "tool_choice" not in body, "tool-choice-without-tools", "needs tools")
+    if tools and traits.reasons_elsewhere(body["model"]):
+        insist(
+            body.get("reasoning_effort") == "none",
+            "tools-effort",
+            "Function tools with reasoning_effort are not supported",
+        )
     for tool in tools or ():
         function = tool.get("function") or {}
         insist(tool.get("type") == "function", "tool-type", "tools.type: function")

@@ -21,12 +21,13 @@ class Facts:
     whole: list[Any] = field(default_factory=list[Any])
 
     def find(self, name: str) -> Any:
-        """The value of that name, or of one that contains it; None where there is none."""
+        """The value of that name, or of one that shares its words; None where there is none."""
         wanted = plain(name)
         if wanted in self.named:
             return self.named[wanted]
-        near = [key for key in self.named if wanted in key or (len(key) > 3 and key in wanted)]
-        return self.named[min(near, key=len)] if near and wanted else None
+        sought = words(name)
+        near = [key for key in self.named if _akin(sought, set(key.split(" ")))]
+        return self.named[min(near, key=len)] if near else None
 
     def items(self, name: str) -> list[Any] | None:
         found = self.find(name)
@@ -50,8 +51,17 @@ class Facts:
         return float(found[0].replace(",", "")) if found else None
 
 
+def words(name: str) -> set[str]:
+    parted = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name).lower()
+    return {each.rstrip("s") for each in re.findall(r"[a-z0-9]+", parted)}
+
+
 def plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return " ".join(sorted(words(name)))
+
+
+def _akin(one: set[str], other: set[str]) -> bool:
+    return bool(one) and bool(other - {""}) and (one <= other or other <= one)
 
 
 def read(text: str) -> Facts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from llm.demo.facts import NUMBER, Facts, of, plain
+from llm.demo.facts import NUMBER, Facts, of, words
 
 LONGEST_TEXT = 200
 MOST_ITEMS = 20
@@ -130,7 +130,7 @@ def _number(schema: Schema, facts: Facts, name: str, kind: str) -> float | int:
         value = float(match[0].replace(",", ""))
     elif isinstance(found, list):
         value = len(found)
-    elif value is None and plain(name)[-5:] in ("count", "total") and facts.items(name):
+    elif value is None and {"count", "total"} & words(name) and facts.items(name):
         value = len(facts.items(name) or [])
     if value is None:
         value = facts.number or 0
@@ -156,7 +156,7 @@ def _boolean(schema: Schema, facts: Facts, name: str) -> bool:
         return found
     if isinstance(found, str):
         return found.strip().lower() in ("true", "yes", "y", "1")
-    return bool(schema.get("default", False)) or plain(name) in plain(facts.text)
+    return bool(schema.get("default", False)) or words(name) <= words(facts.text)
 
 
 def _string(schema: Schema, facts: Facts, name: str) -> str:

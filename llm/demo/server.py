@@ -352,18 +352,14 @@ async def open_server(
     port: int = 0, handlers: tuple[Handler, ...] = (), record: Record = "digests"
 ) -> AsyncGenerator[DemoServer]:
     demo = DemoServer(handlers, record)
-    going: set[asyncio.Task[Any]] = set()
+    going: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(converse(reader, writer, demo.respond))
         going.add(task)
-        try:
-            await converse(reader, writer, demo.respond)
-        finally:
-            going.discard(task)
+        task.add_done_callback(going.discard)
 
-    server = await asyncio.start_server(serve, HOST, port)
+    server = await asyncio.start_server(accept, HOST, port)
     demo.port = server.sockets[0].getsockname()[1]
     try:
         yield demo

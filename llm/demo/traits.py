@@ -52,3 +52,8 @@ def plain(model: str) -> bool:
 
 def json_mode_only(model: str) -> bool:
     return model.startswith(("deepseek", "glm", "qwen"))
+
+
+def reasons_elsewhere(model: str) -> bool:
+    """With tools, these reason only over another wire: here they want to be told not to."""
+    return model.startswith(("gpt-5.4", "gpt-5.5", "gpt-5.6", "gpt-6"))

@@ -1,4 +1,4 @@
-"""What goes wrong, told by the model's name: `fake-429-2`, `fake-seq-429-html`, with `+` between."""
+"""What goes wrong, told by the model's name: `fake-429-2`, `fake-seq-429-html`, joined by `+`."""
 
 from __future__ import annotations
 
