@@ -25,6 +25,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.attempts import AttemptNotes
 from activities.beating import Beating
+from activities.beginnings import Beginnings
 from activities.compute import ComputeActivities, Tools
 from activities.record import RecordActivities, RunRecords
 from activities.runs import Children, Histories, RunActivities
@@ -69,7 +70,7 @@ class Parts:
 def make_worker(
     client: Client, parts: Parts, python_skills: list[type], task_queue: str = TASK_QUEUE
 ) -> Worker:
-    compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts)
+    compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts, Beginnings(parts.runs))
     records = RecordActivities(parts.runs)
     others = RunActivities(parts.histories, parts.children)
     # Named here, or else the library reads all loaded code for a second to name it.

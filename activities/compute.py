@@ -11,6 +11,7 @@ from temporalio import activity
 from temporalio.common import RawValue
 
 from activities.attempts import AttemptNotes, fail
+from activities.beginnings import Beginnings
 from activities.failures import failure_of
 from activities.secrets import OpenedSecrets, SecretSource, open_secrets
 from core.depth import MAX_DEPTH, too_deep
@@ -31,13 +32,13 @@ log = logging.getLogger("perdure.steps")
 ATTEMPTS_OF_A_WRITE = 3
 
 
-class Tools(Protocol):
 class NotJson(ToolFailed):
     """Another attempt would do the same once more, for the same answer."""
 
     retryable = False
 
 
+class Tools(Protocol):
     def get(self, name: str) -> Tool:
         """Raises ToolUnknown, with the nearest name."""
         ...
@@ -46,7 +47,10 @@ class NotJson(ToolFailed):
 class ComputeActivities:
     """Calls tools; `tool.<name>` is the activity's type, so that Temporal's views name them."""
 
-    def __init__(self, tools: Tools, secrets: SecretSource, attempts: AttemptNotes) -> None:
+    def __init__(
+        self, tools: Tools, secrets: SecretSource, attempts: AttemptNotes, beginnings: Beginnings
+    ) -> None:
+        self._beginnings = beginnings
         self._tools = tools
         self._secrets = secrets
         self._attempts = attempts
@@ -54,6 +58,7 @@ class ComputeActivities:
     @activity.defn(dynamic=True)
     async def call(self, args: Sequence[RawValue]) -> Any:
         request = activity.payload_converter().from_payload(args[0].payload, ToolRequest)
+        self._beginnings.tell(request.began)
         secrets = OpenedSecrets()
         effect: Effect = "write"
         try:

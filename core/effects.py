@@ -43,7 +43,10 @@ class Settled(Frozen):
 
 
 class ToolRequest(Frozen):
-    """`digest` is over tool, arguments and the names of secrets: the identity of the effect."""
+    """`digest` is over tool, arguments and the names of secrets: the identity of the effect.
+
+    `began` is the run's first record, told by whoever takes this request.
+    """
 
     tool: str
     arguments: dict[str, Any]
@@ -57,6 +60,7 @@ class ToolRequest(Frozen):
     timeout: Duration | None = None
     attempts: int | None = None
     settled: tuple[Settled, ...] = ()
+    began: "RecordRequest | None" = None
 
 
 class ModelRequest(Frozen):
@@ -82,6 +86,7 @@ class ModelRequest(Frozen):
     attempts: int | None = None
     run_limit: int | None = None
     settled: tuple[Settled, ...] = ()
+    began: "RecordRequest | None" = None
 
 
 class ModelReply(Frozen):
@@ -105,6 +110,7 @@ class RecordRequest(Frozen):
     origin: RunOrigin
     status: RunStatus
     at: datetime
+    started_at: datetime
     waiting_for: tuple[Waiting, ...] = ()
     output: Any = None
     error: Failure | None = None
@@ -187,3 +193,7 @@ class BatchResult(Frozen):
     outputs: list[Any]
     errors: list[Any] = Field(default_factory=list[Any])
     failed: Failure | None = None
+
+
+ToolRequest.model_rebuild()
+ModelRequest.model_rebuild()

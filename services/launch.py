@@ -33,10 +33,11 @@ class Once:
     request: bytes
 
     @staticmethod
-    def of(key: str | None, place: tuple[str, ...], request: Any) -> Once | None:
+    def of(key: str | None, workspace: str, request: Any) -> Once | None:
+        """A key is one for the whole workspace: with another skill it is another request."""
         if key is None:
             return None
-        return Once(_hash([*place, key]), _hash(request))
+        return Once(_hash([workspace, key]), _hash(request))
 
 
 @dataclass(frozen=True)

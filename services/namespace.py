@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # Logs, outputs of steps and what a retry is given are read from histories.
 RETENTION = timedelta(days=30)
+KNOWN_WITHIN = timedelta(seconds=20)
+AGAIN_AFTER = 0.1  # seconds
 SEARCH_ATTRIBUTES = ("PerdureWorkspace", "PerdureSkill", "PerdureStatus", "PerdureTrigger")
 
 
@@ -41,11 +44,22 @@ async def ensure_namespace(client: Client) -> None:
         if known.config.workflow_execution_retention_ttl.ToTimedelta() < RETENTION:
             config = NamespaceConfig(workflow_execution_retention_ttl=keep)
             await service.update_namespace(UpdateNamespaceRequest(namespace=name, config=config))
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(
-            namespace=name,
-            search_attributes=dict.fromkeys(
-                SEARCH_ATTRIBUTES, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-            ),
-        )
+    await _add_search_attributes(client)
+
+
+async def _add_search_attributes(client: Client) -> None:
+    """A namespace that was just made is not known everywhere in the server at once."""
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    wanted = AddSearchAttributesRequest(
+        namespace=client.namespace, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword)
     )
+    async with asyncio.timeout(KNOWN_WITHIN.total_seconds()):
+        while True:
+            try:
+                await client.operator_service.add_search_attributes(wanted)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                await asyncio.sleep(AGAIN_AFTER)
+            else:
+                return

@@ -44,8 +44,8 @@ class RetryService:
         idempotency_key: str | None = None,
     ) -> Run:
         """A new run of the same lineage, that is given what the old one finished."""
-        place = (workspace.id, "retry", run.run_id)
-        once = Once.of(idempotency_key, place, request.model_dump(mode="json"))
+        asked = request.model_dump(mode="json")
+        once = Once.of(idempotency_key, workspace.id, ["retry", run.run_id, asked])
         known = await self._launch.known(workspace.id, once)
         if known is not None and not await self._launch.was_left(known):
             return await self._live.current(known)

@@ -59,7 +59,8 @@ class RunService:
         idempotency_key: str | None = None,
     ) -> Run:
         """The same key and request give the same run, for ever, whatever became of the skill."""
-        once = Once.of(idempotency_key, (workspace.id, skill), request.model_dump(mode="json"))
+        asked = request.model_dump(mode="json")
+        once = Once.of(idempotency_key, workspace.id, ["run", skill, asked])
         known = await self._launch.known(workspace.id, once)
         if known is not None:
             return await self._mended(known, workspace, request)

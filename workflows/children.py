@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -11,7 +12,7 @@ from core.effects import CHILD, ChildReady, ChildRequest, Settled
 from core.execution import ChildRun, Halted, StepFailed
 from core.run import Failure, FlowInput, RunOrigin
 from workflows import policies
-from workflows.failures import failure_of, refuse_if_large
+from workflows.failures import failure_of, refuse_if_large, step_failure
 from workflows.state import RunState
 
 MAX_DEPTH = 8
@@ -21,7 +22,8 @@ LONGEST_NAME_IN_ID = 60
 async def run_child(run: RunState, call: ChildRun, halted: Callable[[], bool]) -> Any:
     """Another skill as a run of its own: listed, paused and cancelled with its parent."""
     asked = canonical(["skill", {"skill": call.skill, "inputs": call.inputs}])
-    refuse_if_large(call.path, "inputs", size_of_text(asked))
+    size = size_of_text(asked)
+    refuse_if_large(call.path, "inputs", size)
     digest = digest_of_text(asked)
     known = run.given(call.path, digest)
     if known is not None:
@@ -31,15 +33,19 @@ async def run_child(run: RunState, call: ChildRun, halted: Callable[[], bool]) -
         message = f"`{call.skill}` would be {MAX_DEPTH + 1} runs deep; {MAX_DEPTH} is the most"
         raise StepFailed(Failure(code="too_deep", message=message, step=call.path))
     try:
-        handle, run_id = await start(run, call)
+        handle, run_id, limit = await start(run, call, size)
     except ActivityError as error:
-        raise StepFailed(failure_of(error, call.path), told=True) from None
+        raise step_failure(error, call.path, run) from None
+    if run.is_over:
+        raise asyncio.CancelledError
+    # Where this run is cancelled, the server passes that on when it closes.
     try:
-        await workflow.wait_condition(lambda: handle.done() or halted())
-    except asyncio.CancelledError:
+        await workflow.wait_condition(lambda: handle.done() or halted(), timeout=limit)
+    except TimeoutError:
         handle.cancel()
-        await workflow.wait([handle])
-        raise
+        message = f"run {run_id} of `{call.skill}` took longer than {limit}"
+        failure = Failure(code="step_timed_out", message=message, step=call.path)
+        raise StepFailed(failure, told=True) from None
     if not handle.done():
         handle.cancel()
         await workflow.wait([handle])
@@ -48,10 +54,13 @@ async def run_child(run: RunState, call: ChildRun, halted: Callable[[], bool]) -
     try:
         return await handle
     except ChildWorkflowError as error:
+        if isinstance(step_failure(error, call.path, run), asyncio.CancelledError):
+            raise asyncio.CancelledError from None
         raise child_failed(error, call, run_id) from None
 
 
-async def start(run: RunState, call: ChildRun) -> tuple[Any, str]:
+async def start(run: RunState, call: ChildRun, size: int) -> tuple[Any, str, timedelta | None]:
+    """The child, its run id, and how long it may take where it cannot know that itself."""
     run_id = f"{call.skill[:LONGEST_NAME_IN_ID]}-{workflow.uuid4().hex[:20]}"
     request = ChildRequest(
         run=run_id,
@@ -62,20 +71,23 @@ async def start(run: RunState, call: ChildRun) -> tuple[Any, str]:
         path=call.path,
         given_by=run.given_child(call.path),
     )
-    ready: ChildReady = await workflow.execute_activity(
-        CHILD,
-        request,
-        result_type=ChildReady,
-        activity_id=f"{call.path}.child",
-        summary=f"{call.path}: prepare a run of {call.skill}",
-        **policies.LOOK_UP,
-    )
-    argument = (
-        ready.inputs
-        if ready.flow is None
-        else FlowInput(flow=ready.flow, inputs=ready.inputs, timeout=call.timeout)
-    )
-    handle = await workflow.start_child_workflow(
+    async with run.in_flight:
+        await run.may_send(size)
+        ready: ChildReady = await workflow.execute_activity(
+            CHILD,
+            request,
+            result_type=ChildReady,
+            activity_id=f"{call.path}.child",
+            summary=f"{call.path}: prepare a run of {call.skill}",
+            **policies.LOOK_UP,
+        )
+    argument: Any = ready.inputs
+    if ready.flow is not None:
+        argument = FlowInput(flow=ready.flow, inputs=ready.inputs, timeout=call.timeout)
+        size += len(ready.flow.model_dump_json())
+    handle = await start_child(
+        run,
+        size,
         call.skill,
         argument,
         id=run_id,
@@ -85,7 +97,22 @@ async def start(run: RunState, call: ChildRun) -> tuple[Any, str]:
         task_timeout=policies.TASK_TIMEOUT,
         parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
     )
-    return handle, run_id
+    return handle, run_id, call.timeout if ready.flow is None else None
+
+
+async def start_child(
+    run: RunState, size: int, workflow_type: str, argument: Any, **options: Any
+) -> workflow.ChildWorkflowHandle[Any, Any]:
+    """Once there is a place for it; the place is free again when it ends."""
+    await run.open_children.acquire()
+    try:
+        await run.may_send(size)
+        child = await workflow.start_child_workflow(workflow_type, argument, **options)
+    except BaseException:
+        run.open_children.release()
+        raise
+    child.add_done_callback(lambda _: run.open_children.release())
+    return child
 
 
 def attributes(origin: RunOrigin) -> TypedSearchAttributes:

@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,7 @@ from core.scope import needed
 from core.shown import in_brief
 from core.tool import RunContext
 from workflows import policies
-from workflows.children import run_child
+from workflows.children import run_child, start_child
 from workflows.failures import refuse_if_large, step_failure
 from workflows.models import ask
 from workflows.state import RunState, tell
@@ -37,6 +37,7 @@ EVENTS_A_STEP = 6
 BATCH_ITEMS = 500
 BATCH_STEPS = 1_500
 BATCH_BYTES = 1_000_000
+LARGEST_BATCH = 1_900_000  # a payload may have 2 MiB
 BATCHES_AT_ONCE = 4
 LONGEST_QUESTION = 20_000
 SHORTEST_TOLD_WAIT = timedelta(seconds=1)
@@ -49,6 +50,8 @@ class TemporalEffects:
         self._run = run
 
     async def gate(self) -> None:
+        if self._run.is_over:
+            raise asyncio.CancelledError
         await self._run.gate()
 
     async def breathe(self) -> None:
@@ -68,17 +71,19 @@ class TemporalEffects:
     async def compute(self, call: Compute) -> Any:
         names = [use.model_dump(mode="json") for use in call.secrets]
         asked = canonical(["tool", call.tool, call.arguments, names])
-        refuse_if_large(call.path, "arguments", size_of_text(asked))
+        size = size_of_text(asked)
+        refuse_if_large(call.path, "arguments", size)
         digest = digest_of_text(asked)
         known = self._run.given(call.path, digest)
         if known is not None:
             self.settle(Settled(path=call.path, kind="compute", status="succeeded", given=True))
             return known.output
         async with self._run.in_flight:
+            await self._run.may_send(size)
             try:
                 return await self._start(call, digest)
             except ActivityError as error:
-                raise step_failure(error, call.path) from None
+                raise step_failure(error, call.path, self._run) from None
 
     def _start(self, call: Compute, digest: str) -> workflow.ActivityHandle[Any]:
         run = self._run
@@ -102,6 +107,7 @@ class TemporalEffects:
             timeout=call.timeout,
             attempts=call.retry.attempts if call.retry else None,
             settled=run.take_settled(),
+            began=run.take_begun(),
         )
         return workflow.start_activity(
             TOOL + call.tool,
@@ -141,18 +147,13 @@ class TemporalEffects:
             self.settle(Settled(path=call.path, kind="wait", status="succeeded"))
             return
         timer = asyncio.create_task(workflow.sleep(length, summary=call.path))
-        told = length >= SHORTEST_TOLD_WAIT
-        if told:
-            until = workflow.now() + length
-            self._run.wait_for(Waiting(kind="timer", step=call.path, until=until))
-        try:
+        until = workflow.now() + length
+        waiting = Waiting(kind="timer", step=call.path, until=until)
+        with self._run.wait_for(waiting) if length >= SHORTEST_TOLD_WAIT else nullcontext():
             await workflow.wait_condition(lambda: timer.done() or halted())
-            if not timer.done():
-                raise Halted
-        finally:
+        if not timer.done():
             timer.cancel()
-            if told:
-                self._run.stop_waiting(call.path)
+            raise Halted
 
     def _length(self, call: Pause) -> timedelta:
         try:
@@ -175,29 +176,29 @@ class TemporalEffects:
         known = self._given(call.path, "approve")
         if known is not None:
             return known
-        run = self._run
         size = len(call.message)
         if size > LONGEST_QUESTION:
             message = (
                 f"the question has {size:,} characters; at most {LONGEST_QUESTION:,} are shown"
             )
             raise StepFailed(Failure(code="value_too_large", message=message, step=call.path))
+        run = self._run
         until = workflow.now() + call.timeout if call.timeout else None
         waiting = Waiting(kind="approval", step=call.path, until=until, message=call.message)
-        run.wait_for(waiting)
         try:
-            await workflow.wait_condition(
-                lambda: call.path in run.decisions or halted(),
-                timeout=call.timeout,
-                timeout_summary=f"{call.path}: until somebody decides" if call.timeout else None,
-            )
+            with run.wait_for(waiting):
+                await workflow.wait_condition(
+                    lambda: call.path in run.decisions or halted(),
+                    timeout=call.timeout,
+                    timeout_summary=(
+                        f"{call.path}: until somebody decides" if call.timeout else None
+                    ),
+                )
         except TimeoutError:
             within = format_duration(call.timeout) if call.timeout else "its time"
             message = f"nobody decided on `{call.path}` within {within}"
             failure = Failure(code="approval_timed_out", message=message, step=call.path)
             raise StepFailed(failure) from None
-        finally:
-            run.stop_waiting(call.path)
         decision = run.decisions.get(call.path)
         if decision is None:
             raise Halted
@@ -230,16 +231,17 @@ class TemporalEffects:
         return count > ITEMS_IN_ONE_HISTORY or (count > 1 and events > EVENTS_IN_ONE_HISTORY)
 
     async def batches(self, call: Batch) -> Items:
-        spans = self._spans(call)
+        scope = needed(call.step, call.frame.names)
+        spans = self._spans(call, self._room(call, scope))
         done = Items([])
         results: dict[int, BatchResult] = {}
         at_once = min(call.step.concurrency, BATCHES_AT_ONCE, len(spans))
         waiting = iter(spans)
 
-        async def lane(number: int) -> None:
         def stops() -> bool:
             return done.failed is not None or call.frame.halt()
 
+        async def lane(number: int) -> None:
             lanes = (call.step.concurrency + at_once - 1 - number) // at_once
             for lo, hi in waiting:
                 begun = lo
@@ -248,7 +250,7 @@ class TemporalEffects:
                     if stops():
                         return
                     try:
-                        result = await self._batch(call, (begun, hi), lanes, stops)
+                        result = await self._batch(call, scope, (begun, hi), lanes, stops)
                     except StepFailed as lost:
                         done.failed = done.failed or lost.failure
                         return
@@ -268,26 +270,35 @@ class TemporalEffects:
             done.errors.extend(result.errors)
         return done
 
-    def _spans(self, call: Batch) -> list[tuple[int, int]]:
+    def _spans(self, call: Batch, room: int) -> list[tuple[int, int]]:
         """Bounded by the number of items, of steps and of bytes."""
         most = max(1, min(BATCH_ITEMS, BATCH_STEPS // len(every_step((call.step,)))))
         spans: list[tuple[int, int]] = []
         lo = size = 0
         for position, item in enumerate(call.items):
             weight = size_of(item)
-            refuse_if_large(f"{call.path}[{position}]", "item", weight)
-            if position > lo and (position - lo == most or size + weight > BATCH_BYTES):
+            refuse_if_large(f"{call.path}[{position}]", "item", weight, room)
+            if position > lo and (position - lo == most or size + weight > room):
                 spans.append((lo, position))
                 lo, size = position, 0
             size += weight
         return [*spans, (lo, len(call.items))]
 
+    def _room(self, call: Batch, scope: dict[str, Any]) -> int:
+        """What is left for the items of a batch beside all else that it is sent."""
+        taken = size_of(scope)
+        refuse_if_large(call.path, "values its items read", taken)
+        return min(BATCH_BYTES, LARGEST_BATCH - taken - len(call.step.model_dump_json()))
+
     async def _batch(
-        self, call: Batch, span: tuple[int, int], lanes: int, stops: Callable[[], bool]
+        self,
+        call: Batch,
+        scope: dict[str, Any],
+        span: tuple[int, int],
+        lanes: int,
+        stops: Callable[[], bool],
     ) -> BatchResult:
         lo, hi = span
-        scope = needed(call.step, call.frame.names)
-        refuse_if_large(call.path, "values its items read", size_of(scope))
         path = f"{call.path}[{lo}..{hi - 1}]"
         batch = BatchInput(
             step=call.step,
@@ -300,7 +311,9 @@ class TemporalEffects:
             run=self._run.run_id,
         )
         try:
-            child = await workflow.start_child_workflow(
+            child = await start_child(
+                self._run,
+                size_of([batch.items, scope]),
                 BATCH,
                 batch,
                 result_type=BatchResult,
@@ -310,15 +323,15 @@ class TemporalEffects:
                 task_timeout=policies.TASK_TIMEOUT,
                 parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             )
-        except ChildWorkflowError as error:
             if stops():
                 await tell(child, HALT, None)
             return await child
-            raise step_failure(error, path) from None
+        except ChildWorkflowError as error:
+            raise step_failure(error, path, self._run) from None
 
     async def _halt_batches(self, path: str, stops: Callable[[], bool]) -> None:
         """Siblings start no further item; what they have in flight is kept."""
-        mine = f"{self._run.run_id}/{path}["
         await workflow.wait_condition(stops)
+        mine = f"{self._run.run_id}/{path}["
         children = [child for key, child in self._run.children.items() if key.startswith(mine)]
         await asyncio.gather(*(tell(child, HALT, None) for child in children))

@@ -1,6 +1,6 @@
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 from temporalio.exceptions import (
@@ -52,11 +52,18 @@ def timeout_message(error: TimeoutError) -> str:
     return f"the step ran into {kind} timeout"
 
 
-def step_failure(error: ActivityError | ChildWorkflowError, path: str) -> BaseException:
+class Ending(Protocol):
+    @property
+    def is_over(self) -> bool: ...
+
+
+def step_failure(
+    error: ActivityError | ChildWorkflowError, path: str, run: Ending
+) -> BaseException:
     """A cancellation from above passes through; anything else is the step's failure."""
     failure = failure_of(error, path)
     task = asyncio.current_task()
-    if failure.code == "cancelled" and task is not None and task.cancelling():
+    if failure.code == "cancelled" and (run.is_over or (task is not None and task.cancelling())):
         return asyncio.CancelledError()
     return StepFailed(failure, told=True)
 
@@ -69,7 +76,7 @@ def as_application_error(failed: StepFailed) -> ApplicationError:
     )
 
 
-def refuse_if_large(path: str, what: str, size: int) -> None:
-    if size > MAX_VALUE_BYTES:
-        message = f"{what}: {size:,} bytes; a step may take {MAX_VALUE_BYTES:,}"
+def refuse_if_large(path: str, what: str, size: int, most: int = MAX_VALUE_BYTES) -> None:
+    if size > most:
+        message = f"{what}: {size:,} bytes; a step may take {max(0, most):,}"
         raise StepFailed(Failure(code="value_too_large", message=message, step=path))

@@ -32,7 +32,8 @@ class FlowRun:
             raise not_by_hand()
         task = workflow.payload_converter().from_payload(args[0].payload, FlowInput)
         try:
-            return await within(task, execute(task.flow, known(run, task), TemporalEffects(run)))
+            work = execute(task.flow, known(run, task), TemporalEffects(run))
+            return await within(run, task, work)
         except StepFailed as failed:
             raise as_application_error(failed) from None
 
@@ -59,15 +60,19 @@ def known(run: RunState, task: FlowInput) -> dict[str, Any]:
     }
 
 
-async def within(task: FlowInput, work: Any) -> Any:
+async def within(run: RunState, task: FlowInput, work: Any) -> Any:
     """The flow's own timeout, or the shorter one of the step that started it."""
     limits = [limit for limit in (task.flow.timeout, task.timeout) if limit is not None]
     if not limits:
         return await work
+    limit = asyncio.timeout(min(limits).total_seconds())
+    run.limit(limit.expired)
     try:
-        async with asyncio.timeout(min(limits).total_seconds()):
+        async with limit:
             return await work
-    except TimeoutError:
+    except (TimeoutError, StepFailed):
+        if not limit.expired():
+            raise
         message = f"the run took longer than its timeout of {min(limits)}"
         raise ApplicationError(message, type="run_timed_out", non_retryable=True) from None
 

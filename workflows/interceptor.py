@@ -75,6 +75,8 @@ class RunInbound(WorkflowInboundInterceptor):
             await run.stop_telling()
             raise
         except asyncio.CancelledError:
+            if workflow.cancellation_reason() is None:
+                raise  # not cancelled: the worker forgets the run, and nothing may be started
             await asyncio.shield(asyncio.create_task(run.end_telling("cancelled")))
             raise
         except FailureError as error:
@@ -139,7 +141,9 @@ class RunOutbound(WorkflowOutboundInterceptor):
         handle = await self.next.start_child_workflow(input)
         run.children[input.id] = handle
         self._counted(run, handle)
-        handle.add_done_callback(lambda _: run.children.pop(input.id, None))
+        handle.add_done_callback(lambda _: run.forget_child(input.id))
+        if run.paused:  # since it was asked for
+            run.pass_on_to(input.id, PAUSE)
         return handle
 
     def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:

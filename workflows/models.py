@@ -1,3 +1,4 @@
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -22,7 +23,8 @@ async def ask(run: RunState, call: Ask) -> ModelAnswer:
     turns = [turn.model_dump(mode="json") for turn in call.turns]
     shape = [call.instructions, call.tools, call.output_schema, call.model, call.max_tokens]
     asked = canonical(["model", call.capability, turns, shape])
-    refuse_if_large(call.path, "what the model is told", size_of_text(asked))
+    size = size_of_text(asked)
+    refuse_if_large(call.path, "what the model is told", size)
     digest = digest_of_text(asked)
     known = run.given(call.path, digest)
     if known is not None:
@@ -33,9 +35,10 @@ async def ask(run: RunState, call: Ask) -> ModelAnswer:
         woken = run.woken
         try:
             async with run.in_flight:
+                await run.may_send(size)
                 return (await start(run, call, digest, number)).answer
         except ActivityError as error:
-            failed = step_failure(error, call.path)
+            failed = step_failure(error, call.path, run)
             if not isinstance(failed, StepFailed) or failed.failure.code != "budget_exceeded":
                 raise failed from None
             await budget(run, call.path, failed.failure, woken)
@@ -70,6 +73,7 @@ def start(
         attempts=call.retry.attempts if call.retry else None,
         run_limit=origin.max_tokens,
         settled=run.take_settled(),
+        began=run.take_begun(),
     )
     return workflow.start_activity(
         MODEL,
@@ -91,14 +95,10 @@ async def budget(run: RunState, path: str, failure: Failure, woken: int) -> None
     length = LONGEST_SLEEP
     if until is not None:
         length = max(timedelta(seconds=1), min(until - workflow.now(), LONGEST_SLEEP))
-    run.wait_for(Waiting(kind="budget", step=path, until=until, message=failure.message))
-    try:
+    waiting = Waiting(kind="budget", step=path, until=until, message=failure.message)
+    with suppress(TimeoutError), run.wait_for(waiting):
         await workflow.wait_condition(
             lambda: run.woken > woken,
             timeout=length,
             timeout_summary=f"{path}: looks for budget again",
         )
-    except TimeoutError:
-        return
-    finally:
-        run.stop_waiting(path)

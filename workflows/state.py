@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -24,8 +26,13 @@ from core.effects import (
 )
 from core.run import Failure, RunOrigin, RunStatus, Waiting
 from workflows import policies
+from workflows.outbox import Outbox
 
 STATUS_ATTRIBUTE = SearchAttributeKey.for_keyword("PerdureStatus")
+ACTIVITIES_AT_ONCE = 200  # Temporal allows 2,000 pending activities, and as many children
+CHILDREN_AT_ONCE = 500
+MOST_EVENTS = 48_000  # the server ends a run at 51,200 events, and at 50 MiB
+MOST_BYTES = 45 * 1024 * 1024
 Moment = tuple[RunStatus, tuple[Waiting, ...]]
 
 
@@ -35,18 +42,24 @@ class RunState:
     def __init__(self, origin: RunOrigin, run_id: str) -> None:
         self.origin = origin
         self.run_id = run_id
+        self.started_at = workflow.now()
         self.paused = False
         self.waiting: dict[str, Waiting] = {}
         self.decisions: dict[str, dict[str, Any]] = {}
         self.woken = 0
         self.children: dict[str, workflow.ChildWorkflowHandle[Any, Any]] = {}
-        self.in_flight = asyncio.Semaphore(200)  # Temporal allows 2,000 pending activities
+        self.in_flight = asyncio.Semaphore(ACTIVITIES_AT_ONCE)
+        self.open_children = asyncio.Semaphore(CHILDREN_AT_ONCE)
+        self._outbox = Outbox()
+        self._time_is_up: Callable[[], bool] = lambda: False
+        self._passing: dict[str, asyncio.Task[None]] = {}
         self._given: dict[str, GivenStep] = {}
         self._given_children: dict[str, str] = {}
         self._settled: list[Settled] = []
         self._busy = 0
         self._seq = 0
         self._told: Moment | None = None
+        self._began: RecordRequest | None = None
         self._telling: asyncio.Task[None] | None = None
 
     # What it is doing
@@ -63,21 +76,56 @@ class RunState:
         if self.paused:
             await workflow.wait_condition(lambda: not self.paused)
 
+    async def may_send(self, size: int) -> None:
+        """Returns when a request of this many bytes may leave: then it must, before any await."""
+        while True:
+            await self.gate()
+            await self._outbox.has_room(size)
+            if not self.paused:
+                break
+        self._refuse_if_history_is_full()
+        self._outbox.put(size)
+
+    def _refuse_if_history_is_full(self) -> None:
+        """The server would end the run without a word of what it was at."""
+        info = workflow.info()
+        events, size = info.get_current_history_length(), info.get_current_history_size()
+        if events > MOST_EVENTS or size > MOST_BYTES:
+            message = f"the run did too much for one history: {events:,} events, {size:,} bytes"
+            raise ApplicationError(message, type="history_full", non_retryable=True)
+
+    def limit(self, time_is_up: Callable[[], bool]) -> None:
+        self._time_is_up = time_is_up
+
+    @property
+    def is_over(self) -> bool:
+        """A cancellation that comes with an answer may be lost to it: what follows asks again."""
+        return workflow.cancellation_reason() is not None or self._time_is_up()
+
     def begin(self) -> None:
         self._busy += 1
         self.changed()
 
-    def end(self, _task: Any = None) -> None:
+    def end(self, task: asyncio.Future[Any]) -> None:
         self._busy -= 1
-        self.changed()
+        if not task.cancelled():
+            self.changed()
 
-    def wait_for(self, waiting: Waiting) -> None:
+    @contextmanager
+    def wait_for(self, waiting: Waiting) -> Generator[None]:
         self.waiting[waiting.step] = waiting
         self.changed()
-
-    def stop_waiting(self, path: str) -> None:
-        del self.waiting[path]
-        self.changed()
+        goes_on = True
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            # The run ends, or a worker only forgets it: then nothing may be started any more.
+            goes_on = False
+            raise
+        finally:
+            del self.waiting[waiting.step]
+            if goes_on:
+                self.changed()
 
     def settle(self, settled: Settled) -> None:
         self._settled.append(settled)
@@ -179,8 +227,23 @@ class RunState:
 
     def _pass_on(self, signal: str, argument: Any) -> None:
         self.changed()
-        for child in self.children.values():
-            asyncio.create_task(tell(child, signal, argument))  # noqa: RUF006
+        for key in self.children:
+            self.pass_on_to(key, signal, argument)
+
+    def pass_on_to(self, key: str, signal: str, argument: Any = None) -> None:
+        """One after the other: a pause must not overtake the resume that was before it."""
+        before, child = self._passing.get(key), self.children[key]
+
+        async def passing() -> None:
+            if before is not None:
+                await workflow.wait_condition(before.done)
+            await tell(child, signal, argument)
+
+        self._passing[key] = asyncio.create_task(passing())
+
+    def forget_child(self, key: str) -> None:
+        self.children.pop(key, None)
+        self._passing.pop(key, None)
 
     # What the row is told
 
@@ -190,7 +253,13 @@ class RunState:
 
     def begin_telling(self) -> None:
         self._told = "running", ()
-        self._telling = asyncio.create_task(self._tell_started())
+        self._began = self._request("running")
+        self._telling = asyncio.create_task(self._tell_begun())
+
+    def take_begun(self) -> RecordRequest | None:
+        """The first request of a run carries its first record, which saves a local activity."""
+        began, self._began = self._began, None
+        return began
 
     def go_on_telling(self) -> None:
         """After continue-as-new the row knows already that the run goes on."""
@@ -200,6 +269,7 @@ class RunState:
     async def stop_telling(self) -> None:
         """Later `seq` wins, so an open record still under way can be dropped."""
         self._told = None
+        self._began = None
         if self._telling is not None:
             self._telling.cancel()
             await asyncio.sleep(0)
@@ -211,8 +281,11 @@ class RunState:
         request = self._request(status, output=output, error=error)
         await self._record(request, policies.RECORD_END)
 
-    async def _tell_started(self) -> None:
-        await self._record(self._request("running"), policies.RECORD_LATER)
+    async def _tell_begun(self) -> None:
+        await workflow.wait_condition(lambda: True)  # when the run has done all it can for now
+        began = self.take_begun()
+        if began is not None:
+            await self._record(began, policies.RECORD_LATER)
         self._telling = None
         self.changed()
 
@@ -242,6 +315,7 @@ class RunState:
             origin=self.origin,
             status=status,
             at=now,
+            started_at=self.started_at,
             waiting_for=waiting,
             output=output,
             error=error,

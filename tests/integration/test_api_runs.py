@@ -139,16 +139,19 @@ class TestIdempotencyKey:
         assert answer.status_code == 409
         assert answer.json()["code"] == "idempotency_key_reused"
 
-    async def test_a_key_belongs_to_its_skill_and_workspace(
+    async def test_a_key_is_one_for_the_whole_workspace_and_for_no_other(
         self, site: Site, owner: Caller
     ) -> None:
         elsewhere = await site.with_scopes(workspace=await site.new_workspace())
         runs: set[str] = set()
-        for caller, skill in ((owner, "talk"), (owner, "chat"), (elsewhere, "talk")):
-            await caller.upload(skill, ECHO)
-            answer = await caller.start(skill, {}, Idempotency_Key="k-1")
+        for caller in (owner, elsewhere):
+            await caller.upload("talk", ECHO)
+            answer = await caller.start("talk", {}, Idempotency_Key="k-1")
             runs.add(answer.json()["run_id"])
-        assert len(runs) == 3
+        assert len(runs) == 2
+        await owner.upload("chat", ECHO)
+        another = await owner.start("chat", {}, Idempotency_Key="k-1")
+        assert (another.status_code, another.json()["code"]) == (409, "idempotency_key_reused")
 
     async def test_it_outlives_the_skill(self, owner: Caller) -> None:
         await owner.upload("talk", ECHO)

@@ -69,7 +69,9 @@ def every_method(pool: Pool) -> dict[str, Callable[[], Awaitable[Any]]]:
         lineage="r1",
         actor=ACTOR,
     )
-    record = RecordRequest(run="r1", seq=1, origin=origin, status="running", at=NOON)
+    record = RecordRequest(
+        run="r1", seq=1, origin=origin, status="running", at=NOON, started_at=NOON
+    )
     failure = Failure(code="failed", message="no")
     skill = Skill(name="greet", description="Greets.", instructions="", flow=Flow())
     return {

@@ -54,7 +54,8 @@ def record(
         given_by="r0",
     )
     at = NOON + timedelta(seconds=seq)
-    return RecordRequest(run=run_id, seq=seq, origin=origin, status=status, at=at, **fields)
+    known = {"started_at": at, **fields}
+    return RecordRequest(run=run_id, seq=seq, origin=origin, status=status, at=at, **known)
 
 
 async def read(runs: Runs, run_id: str = "r1", workspace: str | None = "acme") -> Run:
