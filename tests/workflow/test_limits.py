@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.effects import PAUSE, RESUME
 from tests.kernel import Kernel
 from tests.workflow.flows import flow, watched
 
@@ -109,3 +110,51 @@ async def test_half_a_surrogate_pair_fails_the_step_and_not_the_worker(kernel: K
     assert run.error is not None
     assert (run.error.code, run.error.step) == ("tool_failed", "a")
     assert kernel.world.calls["a"] == 1
+
+
+def large_fan_out() -> dict[str, Any]:
+    return watched("a", "${inputs.text + string(item)}", for_each="${range(8)}", concurrency=8)
+
+
+async def test_requests_of_one_moment_that_exceed_a_message_leave_in_several(
+    kernel: Kernel,
+) -> None:
+    async with kernel.worker():
+        steps = flow(large_fan_out(), output=1, has_output=True)
+        run = await kernel.ended(await kernel.start(steps, {"text": noise(900_000)}))
+    assert run.output == 1
+    assert len(kernel.world.calls) == 8
+
+
+async def test_requests_that_a_pause_held_back_leave_in_several_messages(kernel: Kernel) -> None:
+    handle = await kernel.start(
+        flow(large_fan_out(), output=1, has_output=True), {"text": noise(900_000)}
+    )
+    await handle.signal(PAUSE)
+    async with kernel.worker():
+        await kernel.status(handle, "paused")
+        await handle.signal(RESUME)
+        assert (await kernel.ended(handle)).output == 1
+
+
+async def test_items_beside_large_values_are_cut_into_smaller_batches(kernel: Kernel) -> None:
+    step = watched(
+        "a", "${size(item) + size(inputs.text)}", for_each="${range(210).map(n, vars.t)}"
+    )
+    kept = {"kind": "set", "id": "keep", "values": {"t": "${inputs.small}"}}
+    texts = {"text": noise(1_300_000), "small": noise(9_000)}
+    async with kernel.worker():
+        run = await kernel.ended(await kernel.start(flow(kept, step), texts))
+    assert run.output == [1_309_000] * 210
+
+
+async def test_run_that_fills_its_history_fails_by_name(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.state.MOST_EVENTS", 40)
+    async with kernel.worker():
+        steps = [watched(f"s{n}", n, on_error="continue") for n in range(20)]
+        run = await kernel.ended(await kernel.start(flow(*steps)))
+    assert run.error is not None
+    assert run.error.code == "history_full"
+    assert 3 < len(kernel.world.calls) < 15
