@@ -13,10 +13,17 @@ from llm.demo.refused import insist, known_only
 TOOL_NAMES = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 LONGEST_ID = 64
 ROLES = ("system", "developer", "user", "assistant", "tool")
-PLAIN = frozenset("model messages tools max_tokens stream stream_options response_format".split())
+PLAIN = frozenset(
+    (
+        *("model", "messages", "tools", "max_tokens", "stream", "stream_options"),
+        *("response_format",),
+    )
+)
 KNOWN = PLAIN | frozenset(
-    "tool_choice parallel_tool_calls max_completion_tokens reasoning_effort prompt_cache_key "
-    "temperature top_p stop user service_tier".split()
+    (
+        *("tool_choice", "parallel_tool_calls", "max_completion_tokens", "reasoning_effort"),
+        *("prompt_cache_key", "temperature", "top_p", "stop", "user", "service_tier"),
+    )
 )
 Message = dict[str, Any]
 

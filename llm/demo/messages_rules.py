@@ -14,12 +14,18 @@ TOOL_NAMES = re.compile(r"^[a-zA-Z0-9_-]{1,128}$")
 BLOCKS = ("text", "image", "tool_use", "tool_result", "thinking", "redacted_thinking")
 BREAKPOINTS = 4
 SCHEMA_WORDS = frozenset(
-    "type properties required additionalProperties items enum const anyOf allOf $ref $defs "
-    "definitions description title default format minItems".split()
+    (
+        *("type", "properties", "required", "additionalProperties", "items", "enum", "const"),
+        *("anyOf", "allOf", "$ref", "$defs", "definitions", "description", "title"),
+        *("default", "format", "minItems"),
+    )
 )
 KNOWN = frozenset(
-    "model max_tokens messages system tools tool_choice output_config thinking cache_control "
-    "metadata service_tier stop_sequences stream temperature top_p top_k".split()
+    (
+        *("model", "max_tokens", "messages", "system", "tools", "tool_choice"),
+        *("output_config", "thinking", "cache_control", "metadata", "service_tier"),
+        *("stop_sequences", "stream", "temperature", "top_p", "top_k"),
+    )
 )
 Message = dict[str, Any]
 

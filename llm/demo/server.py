@@ -33,6 +33,8 @@ HOST = "127.0.0.1"
 MODELS = ["demo-model"]
 BYTES_PER_TOKEN = 4
 REMEMBERED = 5_000
+# Hundreds of runs may call in the same moment, each over a connection of its own.
+MOST_WAITING = 2_000
 WIRES: tuple[tuple[ModuleType, ModuleType], ...] = (
     (messages_wire, messages_rules),
     (completions_wire, completions_rules),
@@ -359,7 +361,7 @@ async def open_server(
         going.add(task)
         task.add_done_callback(going.discard)
 
-    server = await asyncio.start_server(accept, HOST, port)
+    server = await asyncio.start_server(accept, HOST, port, backlog=MOST_WAITING)
     demo.port = server.sockets[0].getsockname()[1]
     try:
         yield demo

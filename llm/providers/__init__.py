@@ -45,7 +45,7 @@ class ProviderSettings:
 
     base_urls: Mapping[str, str] = field(default_factory=dict[str, str])
     demo_url: str | None = None
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
 
     def base_url(self, provider: str, usual: str | None) -> str | None:
         if provider == "demo":

@@ -219,7 +219,7 @@ async def _faults_named(
     raise failure
 
 
-def _named(error: Exception, sdk: Any, asked: Asked, data: dict[str, Any]) -> ModelError | None:
+def _named(error: Any, sdk: Any, asked: Asked, data: dict[str, Any]) -> ModelError | None:
     """None for what is no fault of the provider's or of the way to it."""
     if isinstance(error, sdk.APIStatusError):
         # A fault told in the midst of a stream comes with the status of its beginning.

@@ -23,7 +23,7 @@ from core.llm import (
 )
 from llm.models import Profile
 from llm.providers.answers import Asking, answer, in_words, tool_use
-from llm.providers.shapes import Shape, closed
+from llm.providers.shapes import closed
 from llm.providers.transcript import mended
 
 STOPS: dict[str, Stop] = {

@@ -234,8 +234,9 @@ class _Folding:
     def _grow(self, name: str, value: Any) -> None:
         """Texts grow, whatever a vendor calls them; everything else is as last said."""
         before = self._message.get(name)
-        grows = isinstance(value, str) and isinstance(before, str) and name != "role"
-        self._message[name] = before + value if grows else value
+        if isinstance(value, str) and isinstance(before, str) and name != "role":
+            value = before + value
+        self._message[name] = value
 
     def _call(self, index: int, part: dict[str, Any]) -> None:
         call = self._calls.setdefault(index, {"function": {"arguments": ""}})

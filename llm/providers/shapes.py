@@ -11,15 +11,26 @@ Schema = dict[str, Any]
 
 FENCE = re.compile(r"```(?:json)?\s*\n(.*?)\n?\s*```", re.DOTALL)
 ENFORCED = frozenset(
-    "type properties required items enum const anyOf $ref $defs description title".split()
+    (
+        *("type", "properties", "required", "items", "enum", "const", "anyOf", "$ref"),
+        *("$defs", "description", "title"),
+    )
 )
-FORMATS = frozenset("date-time time date duration email hostname uri ipv4 ipv6 uuid".split())
+FORMATS = frozenset(
+    (
+        *("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4"),
+        *("ipv6", "uuid"),
+    )
+)
 # Said to the model in words; whoever asked checks them.
 TOLD = frozenset(
-    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern "
-    "minItems maxItems uniqueItems default examples format".split()
+    (
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems"),
+        *("default", "examples", "format"),
+    )
 )
-PASSED_OVER = frozenset("$schema $comment additionalProperties deprecated readOnly".split())
+PASSED_OVER = frozenset(("$schema", "$comment", "additionalProperties", "deprecated", "readOnly"))
 WRAPPED = "value"
 
 

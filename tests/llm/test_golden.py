@@ -86,8 +86,9 @@ async def test_three_calls_are_answered_in_order_and_before_any_text(
 
 
 async def test_calls_come_one_at_a_time_where_asked(house: House, wire: str, way: Way) -> None:
-    asked = {"way": way, "tools": (LOOKUP,), "parallel_tools": False}
-    answer = await house.ask(f"{wire}/fake-loop-1x3", "Go", **asked)
+    answer = await house.ask(
+        f"{wire}/fake-loop-1x3", "Go", way=way, tools=(LOOKUP,), parallel_tools=False
+    )
     assert len(answer.turn.tool_uses) == 1
     if wire == "anthropic":
         assert house.sent["tool_choice"]["disable_parallel_tool_use"] is True
@@ -209,7 +210,7 @@ async def test_half_of_a_json_answer_is_not_passed_off_as_whole(
         f"{wire}/fake-length", "name: Ann\nage: 33", way=way, output_schema=PERSON
     )
     assert answer.stop == "length"
-    with pytest.raises(ValueError, match="Expecting|Unterminated"):
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
         json.loads(answer.content)
 
 
