@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -70,6 +70,7 @@ class HealthService:
         self._client = client
         self._workspaces = workspaces
         self._task_queue = task_queue
+        self._asking: set[asyncio.Task[Any]] = set()
 
     async def readiness(self) -> Readiness:
         postgres, (temporal, worker) = await asyncio.gather(self._postgres(), self._temporal())
@@ -116,15 +117,27 @@ class HealthService:
         return there, Check(ok=True, detail=f"{count} at work" if count > 1 else "one at work")
 
     async def _postgres(self) -> Check:
+        asking = asyncio.ensure_future(self._workspaces.list_page(1))
+        self._asking.add(asking)
+        asking.add_done_callback(self._forget)
+        done, _ = await asyncio.wait({asking}, timeout=LOOK_WITHIN.total_seconds())
+        if not done:
+            # The driver gives a query up only once the server has heard of it, which may be frozen.
+            asking.cancel()
+            return Check(ok=False, detail="Postgres does not answer")
         try:
-            async with asyncio.timeout(LOOK_WITHIN.total_seconds()):
-                await self._workspaces.list_page(1)
-        except (Unavailable, TimeoutError):
+            asking.result()
+        except Unavailable:
             return Check(ok=False, detail="Postgres does not answer")
         except Exception as error:
             # A database without our tables, above all.
             return Check(ok=False, detail=f"Postgres refuses ({type(error).__name__})")
         return Check(ok=True, detail="reachable and migrated")
+
+    def _forget(self, asking: asyncio.Task[Any]) -> None:
+        self._asking.discard(asking)
+        if not asking.cancelled():
+            asking.exception()
 
     async def _describe(self, kind: TaskQueueType.ValueType) -> DescribeTaskQueueResponse:
         return await self._client.workflow_service.describe_task_queue(

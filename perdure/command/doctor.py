@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
-from perdure.command.checks import Check, examine
+from perdure.command.check import Check
+from perdure.command.checks import examine
 from perdure.command.exits import ExitCode
 from perdure.command.output import Styled
 from perdure.command.root import root

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 JSON_OPTION = "--json"
 ADMIN_OPTION = "--admin"
+WORKSPACE_OPTION = "--workspace"
 
 Json = Annotated[bool, typer.Option(JSON_OPTION, help="Print JSON, and errors as JSON on stderr.")]
 Workspace = Annotated[
-    str | None, typer.Option("--workspace", "-w", metavar="ID", help="Another workspace.")
+    str | None, typer.Option(WORKSPACE_OPTION, "-w", metavar="ID", help="Another workspace.")
 ]
 Admin = Annotated[bool, typer.Option(ADMIN_OPTION, help="Use the admin key.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]

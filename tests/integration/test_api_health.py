@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporalio.client import Client
 
 from api.app import create_app
 from dev import ports
 from services.gateway import assemble
+from services.health import HealthService
 from services.library import Library
 from services.temporal import converter
 from store.pool import open_pool
@@ -113,3 +115,25 @@ async def test_postgres_away_is_said_soon(site: Site) -> None:
         assert (ready["postgres"]["ok"], ready["temporal"]["ok"]) == (False, True)
         assert (await stranded.http.get("/healthz")).status_code == 200
         await stranded.http.aclose()
+
+
+class Frozen:
+    """A server that hears nothing, not even that nobody waits any more."""
+
+    def __init__(self) -> None:
+        self.thawed = asyncio.Event()
+
+    async def list_page(self, _: int) -> None:
+        while not self.thawed.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.thawed.wait()
+
+
+async def test_a_frozen_postgres_is_not_waited_for(site: Site) -> None:
+    frozen: Any = Frozen()
+    health = HealthService(site.kernel.client, frozen, site.kernel.task_queue)
+    asking = asyncio.ensure_future(health.readiness())
+    done, _ = await asyncio.wait({asking}, timeout=20)
+    frozen.thawed.set()
+    assert done, "it waits until the server has heard"
+    assert not (await asking).postgres.ok

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -516,3 +518,166 @@ def test_a_gateway_that_is_not_there_is_named_with_the_ports_it_wants(
     assert "✗ gateway: no gateway at http://127.0.0.1:9\n    → start one with `make up`" in told.out
     assert f"port {taken} is taken" in told.out
     assert "x is not a port" in told.out
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_url_without_a_key_lacks_the_key(
+    nowhere: Path, perdure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERDURE_URL", "https://perdure.example.com")
+    [check] = perdure("doctor", "--json").document["checks"]
+    assert "PERDURE_API_KEY is missing" in check["said"]
+    assert check["mend"] == "set PERDURE_API_KEY"
+
+
+def test_a_key_without_a_url_lacks_the_url(
+    nowhere: Path, perdure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERDURE_API_KEY", "pk_x")
+    checks = perdure("doctor", "--json").document["checks"]
+    assert checks[0]["mend"] == "set PERDURE_URL"
+
+
+def test_a_malformed_key_is_not_the_fault_of_who_has_the_ports(
+    gateway: StandIn, perdure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERDURE_API_KEY", "clé")
+    monkeypatch.setenv("PERDURE_PORT", gateway.url.rpartition(":")[2])
+    told = perdure("doctor")
+    assert told.code == 1
+    assert "PERDURE_API_KEY holds characters" in told.out
+    assert "is taken" not in told.out
+
+
+@pytest.fixture
+def listening() -> Generator[int]:
+    """A port that somebody has, and says nothing on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_the_ports_of_what_still_runs_here_are_its_own(
+    gateway: StandIn, listening: int, perdure: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    home = tmp_path / ".perdure"
+    (home / "environment").write_text(
+        f"PERDURE_PORT={free}\nTEMPORAL_ADDRESS=127.0.0.1:{listening}\n"
+        f"PERDURE_TEMPORAL_UI_URL='http://127.0.0.1:{listening}'\n"
+    )
+    credentials = home / "credentials.json"
+    known = json.loads(credentials.read_text()) | {"url": f"http://127.0.0.1:{free}"}
+    credentials.write_text(json.dumps(known))
+    with (home / "lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        document = perdure("doctor", "--json").document
+    checks = {check["name"]: check for check in document["checks"]}
+    assert checks["PERDURE_TEMPORAL_PORT"]["ok"]
+    assert checks["PERDURE_TEMPORAL_UI_PORT"]["ok"]
+    assert "logs/gateway.log" in checks["gateway"]["mend"]
+    assert not any("stop who has it" in (check["mend"] or "") for check in document["checks"])
+    # Once it has stopped, whoever has these ports is somebody else.
+    monkeypatch.setenv("PERDURE_TEMPORAL_PORT", str(listening))
+    later = {each["name"]: each for each in perdure("doctor", "--json").document["checks"]}
+    assert "stop who has it" in later["PERDURE_TEMPORAL_PORT"]["mend"]
+    assert "make up" in later["gateway"]["mend"]
+
+
+def test_another_installation_is_not_to_be_stopped(
+    gateway: StandIn,
+    listening: int,
+    perdure: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".perdure" / "credentials.json").unlink()
+    gateway.answer("GET /openapi.json", 200, {"info": {"title": "Perdure"}})
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("PERDURE_PORT", gateway.url.rpartition(":")[2])
+    monkeypatch.setenv("PERDURE_TEMPORAL_PORT", str(listening))
+    told = perdure("doctor").out
+    assert "another Perdure has port" in told
+    assert "PERDURE_HOME" in told
+    assert "stop who has it" not in told
+
+
+def test_nothing_is_asked_of_a_postgres_that_does_not_answer(
+    gateway: StandIn, perdure: Any
+) -> None:
+    away = {"ok": False, "detail": "Postgres does not answer"}
+    well = {"ok": True, "detail": "fine"}
+    gateway.answer(
+        "GET /readyz", 503, {"ready": False, "temporal": well, "postgres": away, "worker": well}
+    )
+    checks = {each["name"]: each for each in perdure("doctor", "--json").document["checks"]}
+    assert not checks["postgres"]["ok"]
+    assert "key" not in checks
+    assert not any(asked.path == "/api/workspaces/demo" for asked in gateway.asked)
+
+
+def test_who_works_is_not_a_fault_while_temporal_is_away(gateway: StandIn, perdure: Any) -> None:
+    away = {"ok": False, "detail": "Temporal does not answer"}
+    unknown = {"ok": False, "detail": "unknown while Temporal is away"}
+    gateway.answer("GET /readyz", 503, {"ready": False, "temporal": away, "worker": unknown})
+    told = perdure("doctor").out
+    assert "✗ temporal" in told
+    assert "perdure worker" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "named"),
+    [
+        (["-w", "nope"], None, "--workspace nope"),
+        ([], "nope", "PERDURE_WORKSPACE=nope"),
+        ([], None, "workspace_id in credentials.json"),
+    ],
+)
+def test_an_unknown_workspace_is_mended_where_it_was_named(
+    gateway: StandIn,
+    perdure: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    variable: str | None,
+    named: str,
+) -> None:
+    if variable:
+        monkeypatch.setenv("PERDURE_WORKSPACE", variable)
+    for workspace in ("nope", "demo"):
+        unknown = {"title": "Not found", "detail": "there is no workspace", "code": "not_found"}
+        gateway.answer(f"GET /api/workspaces/{workspace}", 404, unknown)
+    checks = perdure("doctor", "--json", *arguments).document["checks"]
+    [key] = [check for check in checks if check["name"] == "key"]
+    assert key["mend"].endswith(f"mend {named}")
+
+
+def with_models(gateway: StandIn, cost: float | None) -> None:
+    usage = {"input": 1200, "output": 34, "total": 1234}
+    begins(gateway, token_usage=usage, cost=cost)
+    tokens = {"input": 1200, "output": 34}
+    called = {"model": "demo/small", "tokens": tokens, "cost": cost, "stop": "end", "text": "x"}
+    gateway.logs["orders-1"][2:2] = [event(9, "model.called", "fetch", 1, **called)]
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"), [(0.5, "1,234 tokens, $0.5000"), (None, "1,234 tokens, cost unknown")]
+)
+def test_what_models_took_is_told_as_it_comes_and_in_all(
+    gateway: StandIn, perdure: Any, cost: float | None, said: str
+) -> None:
+    with_models(gateway, cost)
+    told = perdure("run", "orders")
+    assert f"demo/small  {said}" in told.err
+    assert f"\n  {said}\n" in told.err
+    log = perdure("runs", "logs", "-f", "orders-1").out.splitlines()
+    assert f"model.called  fetch  demo/small  {said}  x" in log[2]
+    assert log[-1] == f"models took {said}"
+    assert perdure("runs", "logs", "orders-1").out.splitlines()[-1] == f"models took {said}"
+    assert f"models:      {said}" in perdure("runs", "show", "orders-1").out
+    assert len(perdure("runs", "logs", "-f", "orders-1", "--json").lines) == 5
