@@ -42,6 +42,14 @@ class Step(Answer):
     error: Failure | None = None
 
 
+class TokenUsage(Answer):
+    """`total` is of all models; what they read from a cache is in `input`."""
+
+    input: int = 0
+    output: int = 0
+    total: int = 0
+
+
 class RunSummary(Answer):
     """A run as lists show it."""
 
@@ -54,6 +62,8 @@ class RunSummary(Answer):
     started_at: datetime | None = None
     completed_at: datetime | None = None
     duration_ms: int | None = None
+    token_usage: TokenUsage = TokenUsage()
+    cost: float | None = None
     error: Failure | None = None
 
     @property

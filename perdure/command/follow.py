@@ -11,6 +11,7 @@ from perdure.command.exits import OF_STATUS, ExitCode
 from perdure.command.output import Piece, Styled, status_piece
 from perdure.command.plain import as_json, plain
 from perdure.command.progress import in_words, waits_of
+from perdure.command.spent import in_all
 from perdure.command.watch import watching
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def tell_end(output: Output, run: Run) -> None:
 
         sentence.append(f" after {in_words(timedelta(milliseconds=run.duration_ms))}")
     output.note(*sentence)
+    if spent := in_all(run.document()):
+        output.note(Styled(f"  {spent}", "dim"))
     if run.error:
         place = f"{run.error.step}: " if run.error.step else ""
         tries = f", {run.error.attempts} attempts" if (run.error.attempts or 1) > 1 else ""

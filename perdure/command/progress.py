@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from perdure.command.output import Piece, Styled
+from perdure.command.spent import Spent, call_words
 
 if TYPE_CHECKING:
     from perdure.run import LogEvent
@@ -17,7 +18,9 @@ PLACE = re.compile(r"(?P<list>[^\[]+)\[(?P<lo>\d+)(?:\.\.(?P<hi>\d+))?\](?P<insi
 BETWEEN_COUNTS = timedelta(seconds=5)
 STATE_OF = {
     "step.started": "running",
+    "step.waiting": "waiting",
     "step.retrying": "retrying",
+    "model.called": "succeeded",
     "step.finished": "succeeded",
     "step.failed": "failed",
     "step.skipped": "skipped",
@@ -25,12 +28,16 @@ STATE_OF = {
 }
 SIGN: dict[str, Styled] = {
     "running": Styled("▸", "cyan"),
+    "waiting": Styled("…", "yellow"),
     "retrying": Styled("↻", "yellow"),
     "succeeded": Styled("✓", "green"),
     "failed": Styled("✗", "red"),
     "skipped": Styled("–", "dim"),
     "cancelled": Styled("■", "yellow"),
 }
+ITEM_ENDS = ("step.finished", "step.failed", "step.skipped", "step.cancelled")
+OPEN = ("running", "retrying", "waiting")
+TURN = re.compile(r"(?P<whole>.+)\.turn\d+")
 STATUS_OF = {
     "run.started": "running",
     "run.resumed": "running",
@@ -53,10 +60,11 @@ class StepProgress:
     done: int = 0
     known: int = 0
     counted_at: datetime | None = None
+    spent: Spent = field(default_factory=Spent)
 
     @property
     def is_open(self) -> bool:
-        return self.state in ("running", "retrying")
+        return self.state in OPEN
 
     def lasted(self, now: datetime | None = None) -> timedelta | None:
         """None for what took no time worth saying, such as a step that only sets values."""
@@ -72,8 +80,11 @@ class Progress:
     status: str = "queued"
     waiting: list[str] = field(default_factory=list[str])
     steps: dict[str, StepProgress] = field(default_factory=dict[str, StepProgress])
+    spent: Spent = field(default_factory=Spent)
 
     def see(self, event: LogEvent) -> list[list[Piece]]:
+        if event.kind == "model.called":
+            self.spent.add(event)
         if event.step is not None and event.kind in STATE_OF:
             return self._see_step(event, event.step)
         return self._see_run(event)
@@ -97,25 +108,39 @@ class Progress:
         if place:
             return self._see_item(event, path, place)
         step = self._step(path, event)
+        # A call of a model ended it already, as far as one can see.
+        is_old = event.kind == "step.finished" and step.state == "succeeded"
+        self._count(event, step)
         step.state = STATE_OF[event.kind]
         step.attempt = event.attempt or step.attempt
         step.given = bool(event.data.get("given"))
-        step.note = _note(event)
+        step.note = step.note if is_old else _note(event)
         if not step.is_open:
             step.ended = event.at
         elif event.kind == "step.started":
             step.began = event.at
-        return [step_pieces(step)]
+        return [] if is_old else [step_pieces(step)]
+
+    def _count(self, event: LogEvent, step: StepProgress) -> None:
+        """What a turn took counts also for the loop it belongs to."""
+        if event.kind != "model.called":
+            return
+        step.spent.add(event)
+        loop = TURN.fullmatch(step.name)
+        if loop and loop["whole"] in self.steps:
+            self.steps[loop["whole"]].spent.add(event)
 
     def _see_item(self, event: LogEvent, path: str, place: re.Match[str]) -> list[list[Piece]]:
         step = self._step(place["list"], event)
         first, last = int(place["lo"]), int(place["hi"] or place["lo"])
         step.known = max(step.known, last + 1)
         lines: list[list[Piece]] = []
-        if event.kind in ("step.failed", "step.retrying"):
+        if event.kind == "model.called":
+            step.spent.add(event)
+        if event.kind in ("step.failed", "step.retrying", "step.waiting"):
             step.note = f"{path}: {_note(event)}"
             lines.append([SIGN[STATE_OF[event.kind]], f" {step.note}"])
-        if place["inside"] or event.kind in ("step.started", "step.retrying"):
+        if place["inside"] or event.kind not in ITEM_ENDS:
             return lines
         step.done += last - first + 1
         if event.at and step.counted_at and event.at - step.counted_at >= BETWEEN_COUNTS:
@@ -140,6 +165,8 @@ def step_pieces(step: StepProgress, now: datetime | None = None) -> list[Piece]:
         pieces.append(Styled(f"  {in_words(lasted)}", "dim"))
     if step.note:
         pieces.append(f"  {step.note}")
+    elif step.spent.words:
+        pieces.append(Styled(f"  {step.spent.words}", "dim"))
     return pieces
 
 
@@ -191,6 +218,11 @@ def _local_text(text: str) -> str:
 
 
 def _note(event: LogEvent) -> str:
+    if event.kind == "model.called":
+        return call_words(event)
+    if event.kind == "step.waiting":
+        wait = {**event.data, "kind": event.data.get("for"), "step": "this step"}
+        return f"waiting for {_wait(wait)}"
     if event.kind not in ("step.failed", "step.retrying"):
         return ""
     code = event.data.get("code")

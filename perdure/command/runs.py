@@ -8,10 +8,11 @@ import typer
 from perdure.command.exits import OF_STATUS, ExitCode
 from perdure.command.follow import detached, follow
 from perdure.command.inputs import gather, parse_time
-from perdure.command.output import status_piece
+from perdure.command.output import Styled, status_piece
 from perdure.command.root import root
 from perdure.command.run import Detach, InputPairs, InputsSource, Wait, patience_of
 from perdure.command.session import Cursor, Limit, Session, command, group
+from perdure.command.spent import Spent
 from perdure.command.view import event_line, more, run_rows, show_run
 
 if TYPE_CHECKING:
@@ -100,8 +101,10 @@ async def logs(
         if follow:
             return await _follow_log(session, client, run_id, step)
         async with aclosing(client.runs.log(run_id, step)) as events:
+            spent = Spent()
             async for event in events:
-                _print_event(session, event)
+                _print_event(session, event, spent)
+    _print_spent(session, spent)
     return ExitCode.OK
 
 
@@ -185,23 +188,33 @@ async def _changed_inputs(
 
 
 async def _follow_log(session: Session, client: Client, run_id: str, step: str | None) -> ExitCode:
+    spent = Spent()
     async with aclosing(client.runs.follow(run_id, step)) as events:
         async for event in events:
-            _print_event(session, event)
+            _print_event(session, event, spent)
             if event.is_ending:
+                _print_spent(session, spent)
                 return OF_STATUS[event.kind.removeprefix("run.")]
+    _print_spent(session, spent)
     if step is not None:
         return ExitCode.OK
     run = await client.runs.settled(run_id)
     return OF_STATUS.get(run.status, ExitCode.FAILED)
 
 
-def _print_event(session: Session, event: LogEvent) -> None:
+def _print_event(session: Session, event: LogEvent, spent: Spent) -> None:
+    if event.kind == "model.called":
+        spent.add(event)
     if session.form == "json":
         session.output.record(event.document())
     else:
         session.output.say(*event_line(event))
         session.output.flush()
+
+
+def _print_spent(session: Session, spent: Spent) -> None:
+    if session.form == "text" and spent.words:
+        session.output.say(Styled(f"models took {spent.words}", "dim"))
 
 
 def _print_action(session: Session, sentence: str, answer: Started) -> None:

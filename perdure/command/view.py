@@ -9,6 +9,7 @@ from perdure.command.follow import in_full, temporal_link
 from perdure.command.output import Output, Piece, Styled, status_piece
 from perdure.command.plain import as_json, one_line
 from perdure.command.progress import SIGN, by, in_words, local, waits_of
+from perdure.command.spent import call_words, in_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,16 +19,19 @@ if TYPE_CHECKING:
 LONGEST = 160  # characters of a log line's data
 SIGN_OF_EVENT = {
     "step.started": "running",
+    "step.waiting": "waiting",
     "step.retrying": "retrying",
     "step.finished": "succeeded",
     "step.failed": "failed",
     "step.skipped": "skipped",
     "step.cancelled": "cancelled",
+    "model.called": "succeeded",
     "run.succeeded": "succeeded",
     "run.failed": "failed",
     "run.cancelled": "cancelled",
     "run.timed_out": "failed",
 }
+ORDINARY_STOPS = ("end", "tools")
 UNTOLD = frozenset(
     {"kind", "code", "message", "duration_ms", "attempts", "waiting_for", "given", "actor"}
 )
@@ -63,6 +67,7 @@ def show_run(output: Output, run: Run) -> None:
         ("started", local(run.started_at)),
         ("ended", local(run.completed_at)),
         ("took", took(run.duration_ms)),
+        ("models", in_all(run.document())),
         ("problem", run.problem if isinstance(run.problem, str) else None),
         ("Temporal UI", temporal_link(run)),
     ]
@@ -95,7 +100,8 @@ def event_line(event: LogEvent) -> list[Piece]:
     if event.step:
         line.append(Styled(f"  {event.step}", "bold"))
     line.append(attempt)
-    if said := _said(event.data):
+    said = _called(event) if event.kind == "model.called" else _said(event.data)
+    if said:
         line.append(f"  {said}")
     return line
 
@@ -139,6 +145,19 @@ def _said(data: dict[str, Any]) -> str:
             _cut(", ".join(f"{name}={_value(name, value)}" for name, value in rest.items()))
         )
     return "  ".join(parts)
+
+
+def _called(event: LogEvent) -> str:
+    data = event.data
+    latency = data.get("latency_ms")
+    parts = [call_words(event), took(latency) if isinstance(latency, int) else ""]
+    parts.append(str(data.get("stop") or "") if data.get("stop") not in ORDINARY_STOPS else "")
+    uses = data.get("tool_calls")
+    if isinstance(uses, list):
+        parts.append(_cut(one_line("calls " + ", ".join(map(str, uses)))))
+    said = data.get("text") or data.get("preview")
+    parts.append(_cut(one_line(said)) if isinstance(said, str) else "")
+    return "  ".join(part for part in parts if part)
 
 
 def _value(name: str, value: Any) -> str:

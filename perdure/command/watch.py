@@ -80,7 +80,9 @@ class Screen:
         # The refreshing thread draws while events come in.
         steps = list(progress.steps.values())
         shown, hidden = most_telling(steps, self._room)
-        lines: list[RenderableType] = [_text([Styled(self._title, "bold"), f"  {progress.status}"])]
+        spent = Styled(f"  {progress.spent.words}", "dim")
+        title = [Styled(self._title, "bold"), f"  {progress.status}", spent]
+        lines: list[RenderableType] = [_text(title)]
         if hidden:
             lines.append(_text([Styled(f"  … {hidden} more", "dim")]))
         now = datetime.now(UTC)
