@@ -74,6 +74,7 @@ def _listed(value: object) -> object:
     return value
 
 
+WebAddress = Annotated[str, AfterValidator(_web)]
 Unguessable = Annotated[SecretStr, AfterValidator(_long_enough)]
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
@@ -92,9 +93,7 @@ class Settings(BaseSettings):
     temporal_namespace: str = Field("perdure", validation_alias="TEMPORAL_NAMESPACE")
     temporal_api_key: SecretStr | None = Field(None, validation_alias="TEMPORAL_API_KEY")
     temporal_tls: bool | None = Field(None, validation_alias="TEMPORAL_TLS")
-    temporal_ui_url: Annotated[str, AfterValidator(_web)] | None = Field(
-        None, validation_alias="PERDURE_TEMPORAL_UI_URL"
-    )
+    temporal_ui_url: WebAddress | None = Field(None, validation_alias="PERDURE_TEMPORAL_UI_URL")
     encryption: Annotated[SecretStr, AfterValidator(_readable_keys)] = Field(
         validation_alias="PERDURE_ENCRYPTION_KEYS"
     )
@@ -105,6 +104,14 @@ class Settings(BaseSettings):
     http_allowed_hosts: Listed = Field((), validation_alias="PERDURE_HTTP_ALLOWED_HOSTS")
     skills: Path = Field(HERE / "skills", validation_alias="PERDURE_SKILLS")
     home: Path = Field(Path(".perdure"), validation_alias="PERDURE_HOME")
+    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
+    anthropic_base_url: WebAddress | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
+    fireworks_api_key: SecretStr | None = Field(None, validation_alias="FIREWORKS_API_KEY")
+    fireworks_base_url: WebAddress | None = Field(None, validation_alias="FIREWORKS_BASE_URL")
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: WebAddress | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    demo: bool = Field(False, validation_alias="PERDURE_DEMO")
+    demo_address: WebAddress | None = Field(None, validation_alias="PERDURE_DEMO_URL")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="PERDURE_LOG_LEVEL"
     )
@@ -116,6 +123,29 @@ class Settings(BaseSettings):
     @property
     def api_key(self) -> str | None:
         return self.temporal_api_key.get_secret_value() if self.temporal_api_key else None
+
+    @property
+    def platform_keys(self) -> dict[str, str]:
+        """Keys of the installation, by provider; they serve workspaces that have none."""
+        given = {
+            "anthropic": self.anthropic_api_key,
+            "fireworks": self.fireworks_api_key,
+            "openai": self.openai_api_key,
+        }
+        return {name: key.get_secret_value() for name, key in given.items() if key}
+
+    @property
+    def demo_url(self) -> str | None:
+        return self.demo_address if self.demo else None
+
+    @property
+    def base_urls(self) -> dict[str, str]:
+        given = {
+            "anthropic": self.anthropic_base_url,
+            "fireworks": self.fireworks_base_url,
+            "openai": self.openai_base_url,
+        }
+        return {name: url for name, url in given.items() if url}
 
     @property
     def own_endpoints(self) -> frozenset[tuple[str, int]]:

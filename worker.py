@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from temporalio import workflow
 from temporalio.client import Client
@@ -27,18 +27,27 @@ from activities.attempts import AttemptNotes
 from activities.beating import Beating
 from activities.beginnings import Beginnings
 from activities.compute import ComputeActivities, Tools
+from activities.models import ModelActivities
 from activities.record import RecordActivities, RunRecords
-from activities.runs import Children, Histories, RunActivities
+from activities.runs import Children, RunActivities
+from activities.runs import Histories as GivenSource
 from activities.secrets import SecretSource
-from core.effects import TASK_QUEUE
+from core.effects import MODEL_QUEUE, TASK_QUEUE
+from llm.models import load as load_models
+from llm.providers import DEMO_KEY, ProviderSettings, open_providers
+from llm.router import Router
 from services.children import PinnedChildren
+from services.choices import Choices
 from services.furnishing import furnish
-from services.history import Histories as RunHistories
+from services.history import Histories
+from services.instructions import SkillInstructions
 from services.library import Library
 from services.temporal import connect
 from services.versions import Versions
 from settings import BadSettings, Settings, load
 from store.attempts import Attempts
+from store.budgets import Budgets
+from store.llm_config import LLMConfigs
 from store.pool import open_pool
 from store.runs import Runs
 from store.sealing import Keyring
@@ -63,8 +72,41 @@ class Parts:
     secrets: SecretSource
     attempts: AttemptNotes
     runs: RunRecords
-    histories: Histories
+    histories: GivenSource
     children: Children
+
+
+class Options(TypedDict):
+    deployment_config: WorkerDeploymentConfig
+    max_heartbeat_throttle_interval: timedelta
+    default_heartbeat_throttle_interval: timedelta
+    max_concurrent_activities: int
+    graceful_shutdown_timeout: timedelta
+
+
+def options() -> Options:
+    # Named here, or else the library reads all loaded code for a second to name it.
+    build = WorkerDeploymentVersion(deployment_name="perdure", build_id=version("perdure"))
+    return Options(
+        deployment_config=WorkerDeploymentConfig(version=build, use_worker_versioning=False),
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+        default_heartbeat_throttle_interval=timedelta(seconds=1),
+        max_concurrent_activities=200,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def make_model_worker(
+    client: Client, models: ModelActivities, task_queue: str = TASK_QUEUE
+) -> Worker:
+    """Model calls have a queue of their own, which rate limits and fairness are for."""
+    return Worker(
+        client,
+        task_queue=task_queue + MODEL_QUEUE,
+        activities=[models.call],
+        interceptors=[Beating()],
+        **options(),
+    )
 
 
 def make_worker(
@@ -73,11 +115,8 @@ def make_worker(
     compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts, Beginnings(parts.runs))
     records = RecordActivities(parts.runs)
     others = RunActivities(parts.histories, parts.children)
-    # Named here, or else the library reads all loaded code for a second to name it.
-    build = WorkerDeploymentVersion(deployment_name="perdure", build_id=version("perdure"))
     return Worker(
         client,
-        deployment_config=WorkerDeploymentConfig(version=build, use_worker_versioning=False),
         task_queue=task_queue,
         workflows=[FlowRun, BatchRun, *python_skills],
         activities=[compute.call, records.record, others.given, others.child],
@@ -85,11 +124,8 @@ def make_worker(
         workflow_runner=sandbox(),
         # A killed worker's runs go on elsewhere after this; shorter costs throughput.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
-        max_heartbeat_throttle_interval=timedelta(seconds=1),
-        default_heartbeat_throttle_interval=timedelta(seconds=1),
         max_concurrent_local_activities=500,
-        max_concurrent_activities=200,
-        graceful_shutdown_timeout=GRACE,
+        **options(),
     )
 
 
@@ -113,24 +149,40 @@ def python_skills(folder: Path) -> list[type]:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, client: Client) -> AsyncGenerator[Parts]:
+async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[None]:
+    """Joins everything that touches the world to the activities, and works until left."""
     keyring = Keyring(settings.keys)
-    allowed = frozenset(settings.http_allowed_hosts)
     library = Library.load(settings.skills, specs())
+    table = load_models()
     async with (
         await open_pool(settings.database_url.get_secret_value()) as pool,
-        open_registry(allowed, settings.own_endpoints) as tools,
+        open_registry(frozenset(settings.http_allowed_hosts), settings.own_endpoints) as tools,
+        open_providers(ProviderSettings(settings.base_urls, settings.demo_url), table) as providers,
     ):
-        runs = Runs(pool, keyring)
-        attempts = Attempts(pool, keyring)
-        yield Parts(
+        runs, attempts = Runs(pool, keyring), Attempts(pool, keyring)
+        versions = Versions(Skills(pool), library)
+        parts = Parts(
             tools=tools,
             secrets=Secrets(pool, keyring),
             attempts=attempts,
             runs=runs,
-            histories=RunHistories(client, attempts, runs),
-            children=PinnedChildren(runs, Versions(Skills(pool), library)),
+            histories=Histories(client, attempts, runs),
+            children=PinnedChildren(runs, versions),
         )
+        router = Router(
+            providers,
+            table,
+            Choices(LLMConfigs(pool, keyring), table.routing),
+            Budgets(pool, keyring),
+            settings.platform_keys | ({"demo": DEMO_KEY} if settings.demo_url else {}),
+        )
+        instructions = SkillInstructions(versions)
+        models = ModelActivities(router, tools, instructions, attempts, Beginnings(runs))
+        async with (
+            make_worker(client, parts, python_skills(settings.skills)),
+            make_model_worker(client, models),
+        ):
+            yield
 
 
 async def serve(settings: Settings) -> None:
@@ -140,11 +192,7 @@ async def serve(settings: Settings) -> None:
     client = await patiently_connect(settings, stop)
     if client is None:
         return
-    async with (
-        open_parts(settings, client) as parts,
-        make_worker(client, parts, python_skills(settings.skills)),
-        asyncio.TaskGroup() as beside,
-    ):
+    async with open_workers(settings, client), asyncio.TaskGroup() as beside:
         # Runs need not wait for it: with Postgres away they go on, and are recorded later.
         furnishing = beside.create_task(furnish(client, settings.database_url.get_secret_value()))
         log.info("worker ready on %s, namespace %s", settings.temporal_address, client.namespace)
@@ -193,6 +241,7 @@ def main() -> int:
     workflow.logger.workflow_info_on_message = False
     # It tells each failed attempt with a traceback; activities say it in a line of their own.
     logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     asyncio.run(serve(settings))
     return 0
 

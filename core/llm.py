@@ -96,3 +96,11 @@ class ModelAnswer(Frozen):
     @property
     def content(self) -> str:
         return self.turn.text
+
+
+class ModelChoices(Frozen):
+    """What a workspace says of models; `own_keys` are its own, by provider."""
+
+    timezone: str
+    routing: dict[Capability, tuple[str, ...]]
+    own_keys: dict[str, str] = Field(repr=False)

@@ -29,6 +29,8 @@ class Plan:
     database_url: str | None
     temporal_address: str | None
     namespace: str
+    # Where the demo model answers, which it does only while no provider's key is set.
+    demo_port: int | None
 
     @classmethod
     def from_environment(cls, worker: Worker) -> Plan:
@@ -45,6 +47,7 @@ class Plan:
             database_url=os.environ.get("DATABASE_URL") or None,
             temporal_address=temporal_address,
             namespace=os.environ.get("TEMPORAL_NAMESPACE") or NAMESPACE,
+            demo_port=None if any(map(os.environ.get, PROVIDER_KEYS)) else ports.free(),
         )
 
     @property
@@ -73,8 +76,9 @@ class Plan:
             "PERDURE_TEMPORAL_UI_URL": self.ui_url,
             **{name: os.environ.get(name) or value for name, value in own.items()},
         }
-        if not any(os.environ.get(name) for name in PROVIDER_KEYS):
+        if self.demo_port is not None:
             settings["PERDURE_DEMO"] = "1"
+            settings["PERDURE_DEMO_URL"] = f"http://127.0.0.1:{self.demo_port}"
         return settings
 
     def environment(self, settings: dict[str, str]) -> dict[str, str]:

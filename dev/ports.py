@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from contextlib import suppress
@@ -7,6 +8,8 @@ from contextlib import suppress
 import psutil
 
 from dev.errors import CannotStart
+
+LOOK_EVERY = 0.02  # seconds
 
 
 def chosen(variable: str, default: int) -> int:
@@ -38,6 +41,18 @@ def free() -> int:
         probe.bind(("127.0.0.1", 0))
         number: int = probe.getsockname()[1]
         return number
+
+
+async def answers(port: int) -> None:
+    """Returns when somebody listens there."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(LOOK_EVERY)
+        else:
+            writer.close()
+            return
 
 
 def _is_free(port: int) -> bool:

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 
 from core.effects import TASK_QUEUE
 from core.errors import Unavailable
-from dev import postgres, temporal
+from dev import ports, postgres, temporal
 from dev.errors import CannotStart
 from dev.plan import DATABASE, TEMPORAL_PORT, UI_PORT
 from dev.supervisor import Child, Ready, Service
@@ -83,7 +83,10 @@ class Stack:
         return services
 
     def _needed_parts(self) -> list[Service]:
-        services = [self._part("gateway", "server", lambda _: self._gateway.alive())]
+        services: list[Service] = []
+        if self._plan.demo_port is not None:
+            services.append(self._demo(self._plan.demo_port))
+        services.append(self._part("gateway", "server", lambda _: self._gateway.alive()))
         if self._plan.worker == "here":
             services.append(self._part("worker", "worker", self._polled_by))
         return services
@@ -112,6 +115,15 @@ class Stack:
                 self._settings["TEMPORAL_ADDRESS"], self._plan.namespace
             ),
             stop_signal=temporal.STOP_SIGNAL,
+        )
+
+    def _demo(self, port: int) -> Service:
+        line = [sys.executable, "-P", "-m", "llm.demo", "--port", str(port)]
+        return Service(
+            name="demo",
+            line=tethered(line, signal.SIGKILL),
+            environment=self._plan.environment(self._settings),
+            ready=lambda _: ports.answers(port),
         )
 
     def _part(self, name: str, module: str, ready: Ready) -> Service:

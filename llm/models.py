@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import Field, model_validator
 
-from core.llm import Usage
+from core.llm import Capability, Usage
 from core.model import Frozen
 
 TABLE = Path(__file__).with_name("models.yaml")
@@ -118,6 +118,10 @@ class ModelTable:
             raise ValueError("a model is listed twice")
         for model in entries:
             self.profile(model.name)
+        self.routing = _routing(data["routing"])
+        for name in {name for chain in self.routing.values() for name in chain}:
+            if name not in self._models:
+                raise ValueError(f"routing names {name}, which is not listed")
 
     def find(self, name: str) -> Model | None:
         return self._models.get(name)
@@ -150,6 +154,10 @@ class ModelTable:
         model = self._models.get(name)
         price = model.price_at(at) if model else None
         return price.effective_from.isoformat() if price else None
+
+
+def _routing(data: Mapping[str, list[str]]) -> dict[Capability, tuple[str, ...]]:
+    return {capability: tuple(data[capability]) for capability in get_args(Capability)}
 
 
 @cache

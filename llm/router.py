@@ -38,7 +38,7 @@ from core.errors import (
     RequestTooLarge,
     RunTokensExhausted,
 )
-from core.llm import Capability, KeySource, ModelAnswer, ModelQuestion, Usage
+from core.llm import KeySource, ModelAnswer, ModelChoices, ModelQuestion, Usage
 
 # Attempts at one model before the next in the chain; Temporal counts them.
 OWN_ATTEMPTS = 2
@@ -69,18 +69,11 @@ class Provider(Protocol):
 
 
 class Prices(Protocol):
-    def price(self, model: str, usage: Usage, at: datetime) -> int | None:
+    def price(self, name: str, usage: Usage, at: datetime) -> int | None:
         """In billionths of a dollar; None is unknown."""
         ...
 
-
-@dataclass(frozen=True)
-class ModelChoices:
-    """What a workspace says of models; `own_keys` are its own, by provider."""
-
-    timezone: str
-    routing: Mapping[Capability, tuple[str, ...]]
-    own_keys: Mapping[str, str]
+    def price_version(self, name: str, at: datetime) -> str | None: ...
 
 
 class Configs(Protocol):
@@ -192,9 +185,16 @@ class Router:
             await self._budgets.release(reserved.call)
             raise
         latency = round((time.monotonic() - began) * 1000)
-        cost = self._prices.price(choice.model, answer.usage, datetime.now(UTC))
-        kept = answer.model_dump(mode="json")
-        await self._budgets.settle(reserved.call, answer.usage, cost, latency, kept)
+        now = datetime.now(UTC)
+        cost = self._prices.price(choice.model, answer.usage, now)
+        await self._budgets.settle(
+            reserved.call,
+            answer.usage,
+            cost_nano=cost,
+            price_version=self._prices.price_version(choice.model, now),
+            latency_ms=latency,
+            answer=answer.model_dump(mode="json"),
+        )
         return ModelReply(
             answer=answer, cost_nano=cost, latency_ms=latency, key_source=choice.source
         )

@@ -1,0 +1,103 @@
+import logging
+from fnmatch import fnmatchcase
+from typing import NoReturn, Protocol
+
+from temporalio import activity
+
+from activities.attempts import AttemptNotes, fail
+from activities.beginnings import Beginnings
+from activities.failures import failure_of
+from core.effects import MODEL, ModelReply, ModelRequest
+from core.errors import PerdureError, ToolFailed
+from core.llm import ModelQuestion, OfferedTool
+from core.tool import ToolSpec
+
+log = logging.getLogger("perdure.steps")
+DEFAULT_MAX_TOKENS = 4_096
+
+
+class Router(Protocol):
+    async def answer(
+        self, request: ModelRequest, question: ModelQuestion, attempt: int
+    ) -> ModelReply:
+        """Chooses the model, pays from the budget, asks."""
+        ...
+
+
+class Tools(Protocol):
+    def specs(self) -> tuple[ToolSpec, ...]: ...
+
+
+class Instructions(Protocol):
+    async def instructions(self, workspace: str, skill: str, version: str) -> str:
+        """The body of SKILL.md as it was in this version."""
+        ...
+
+
+class ModelActivities:
+    def __init__(
+        self,
+        router: Router,
+        tools: Tools,
+        skills: Instructions,
+        attempts: AttemptNotes,
+        beginnings: Beginnings,
+    ) -> None:
+        self._beginnings = beginnings
+        self._router = router
+        self._tools = tools
+        self._skills = skills
+        self._attempts = attempts
+
+    @activity.defn(name=MODEL)
+    async def call(self, request: ModelRequest) -> ModelReply:
+        self._beginnings.tell(request.began)
+        attempt = activity.info().attempt
+        try:
+            return await self._router.answer(request, await self._question(request), attempt)
+        except PerdureError as error:
+            await self._fail(request, error)
+        except Exception as error:
+            # The text of an unknown error may hold what was sent; its name does not.
+            log.exception("%s %s", request.context.run, request.context.path)
+            unknown = ToolFailed(f"the model could not be asked: {type(error).__name__}")
+            await self._fail(request, unknown)
+
+    async def _question(self, request: ModelRequest) -> ModelQuestion:
+        system = ""
+        if request.instructions:
+            context = request.context
+            system = await self._skills.instructions(
+                context.workspace, request.skill, request.version
+            )
+        return ModelQuestion(
+            model=request.model or "",
+            system=system,
+            turns=request.turns,
+            tools=self._offered(request),
+            output_schema=request.output_schema,
+            max_tokens=request.max_tokens or DEFAULT_MAX_TOKENS,
+        )
+
+    def _offered(self, request: ModelRequest) -> tuple[OfferedTool, ...]:
+        """Sorted, so that providers can cache what does not change."""
+        if request.tools is None:
+            return ()
+        allowed = request.allowed_tools
+        return tuple(
+            OfferedTool(name=spec.name, description=spec.description, parameters=spec.arguments)
+            for spec in sorted(self._tools.specs(), key=lambda spec: spec.name)
+            if any(fnmatchcase(spec.name, pattern) for pattern in request.tools)
+            and (
+                spec.effect == "read"
+                if allowed is None
+                else any(fnmatchcase(spec.name, pattern) for pattern in allowed)
+            )
+        )
+
+    async def _fail(self, request: ModelRequest, error: PerdureError) -> NoReturn:
+        attempt = activity.info().attempt
+        failure = failure_of(error, request.context.path, attempt)
+        limit = request.attempts
+        final = not error.retryable or (limit is not None and attempt >= limit)
+        await fail(self._attempts, request.context, error, failure, final=final)
