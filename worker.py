@@ -154,35 +154,37 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
     keyring = Keyring(settings.keys)
     library = Library.load(settings.skills, specs())
     table = load_models()
-    async with (
-        await open_pool(settings.database_url.get_secret_value()) as pool,
-        open_registry(frozenset(settings.http_allowed_hosts), settings.own_endpoints) as tools,
-        open_providers(ProviderSettings(settings.base_urls, settings.demo_url), table) as providers,
-    ):
-        runs, attempts = Runs(pool, keyring), Attempts(pool, keyring)
-        versions = Versions(Skills(pool), library)
-        parts = Parts(
-            tools=tools,
-            secrets=Secrets(pool, keyring),
-            attempts=attempts,
-            runs=runs,
-            histories=Histories(client, attempts, runs),
-            children=PinnedChildren(runs, versions),
-        )
-        router = Router(
-            providers,
-            table,
-            Choices(LLMConfigs(pool, keyring), table.routing),
-            Budgets(pool, keyring),
-            settings.platform_keys | ({"demo": DEMO_KEY} if settings.demo_url else {}),
-        )
-        instructions = SkillInstructions(versions)
-        models = ModelActivities(router, tools, instructions, attempts, Beginnings(runs))
+    hosts = frozenset(settings.http_allowed_hosts)
+    reached = ProviderSettings(settings.base_urls, settings.demo_url)
+    async with await open_pool(settings.database_url.get_secret_value()) as pool:
+        runs, attempts, skills = Runs(pool, keyring), Attempts(pool, keyring), Skills(pool)
+        versions = Versions(skills, library)
+        guides = SkillInstructions(versions, skills, library)
         async with (
-            make_worker(client, parts, python_skills(settings.skills)),
-            make_model_worker(client, models),
+            open_registry(hosts, settings.own_endpoints, guides) as tools,
+            open_providers(reached, table) as providers,
         ):
-            yield
+            parts = Parts(
+                tools=tools,
+                secrets=Secrets(pool, keyring),
+                attempts=attempts,
+                runs=runs,
+                histories=Histories(client, attempts, runs),
+                children=PinnedChildren(runs, versions),
+            )
+            router = Router(
+                providers,
+                table,
+                Choices(LLMConfigs(pool, keyring), table.routing),
+                Budgets(pool, keyring),
+                settings.platform_keys | ({"demo": DEMO_KEY} if settings.demo_url else {}),
+            )
+            models = ModelActivities(router, tools, guides, attempts, Beginnings(runs))
+            async with (
+                make_worker(client, parts, python_skills(settings.skills)),
+                make_model_worker(client, models),
+            ):
+                yield
 
 
 async def serve(settings: Settings) -> None:

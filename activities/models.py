@@ -9,7 +9,7 @@ from activities.beginnings import Beginnings
 from activities.failures import failure_of
 from core.effects import MODEL, ModelReply, ModelRequest
 from core.errors import PerdureError, ToolFailed
-from core.llm import ModelQuestion, OfferedTool
+from core.llm import Guide, ModelQuestion, OfferedTool
 from core.tool import ToolSpec
 
 log = logging.getLogger("perdure.steps")
@@ -28,9 +28,9 @@ class Tools(Protocol):
     def specs(self) -> tuple[ToolSpec, ...]: ...
 
 
-class Instructions(Protocol):
-    async def instructions(self, workspace: str, skill: str, version: str) -> str:
-        """The body of SKILL.md as it was in this version."""
+class Guides(Protocol):
+    async def guide(self, workspace: str, skill: str, version: str) -> Guide:
+        """SKILL.md and its files as they were in this version."""
         ...
 
 
@@ -39,14 +39,14 @@ class ModelActivities:
         self,
         router: Router,
         tools: Tools,
-        skills: Instructions,
+        guides: Guides,
         attempts: AttemptNotes,
         beginnings: Beginnings,
     ) -> None:
         self._beginnings = beginnings
         self._router = router
         self._tools = tools
-        self._skills = skills
+        self._guides = guides
         self._attempts = attempts
 
     @activity.defn(name=MODEL)
@@ -64,35 +64,27 @@ class ModelActivities:
             await self._fail(request, unknown)
 
     async def _question(self, request: ModelRequest) -> ModelQuestion:
-        system = ""
+        context = request.context
+        guide = Guide(instructions="")
         if request.instructions:
-            context = request.context
-            system = await self._skills.instructions(
-                context.workspace, request.skill, request.version
-            )
+            guide = await self._guides.guide(context.workspace, request.skill, request.version)
         return ModelQuestion(
             model=request.model or "",
-            system=system,
+            system=introduced(guide),
             turns=request.turns,
-            tools=self._offered(request),
+            tools=self._offered(request, guide),
             output_schema=request.output_schema,
             max_tokens=request.max_tokens or DEFAULT_MAX_TOKENS,
         )
 
-    def _offered(self, request: ModelRequest) -> tuple[OfferedTool, ...]:
+    def _offered(self, request: ModelRequest, guide: Guide) -> tuple[OfferedTool, ...]:
         """Sorted, so that providers can cache what does not change."""
         if request.tools is None:
             return ()
-        allowed = request.allowed_tools
         return tuple(
             OfferedTool(name=spec.name, description=spec.description, parameters=spec.arguments)
             for spec in sorted(self._tools.specs(), key=lambda spec: spec.name)
-            if any(fnmatchcase(spec.name, pattern) for pattern in request.tools)
-            and (
-                spec.effect == "read"
-                if allowed is None
-                else any(fnmatchcase(spec.name, pattern) for pattern in allowed)
-            )
+            if (bool(guide.files) if spec.own else offers(request, spec))
         )
 
     async def _fail(self, request: ModelRequest, error: PerdureError) -> NoReturn:
@@ -101,3 +93,20 @@ class ModelActivities:
         limit = request.attempts
         final = not error.retryable or (limit is not None and attempt >= limit)
         await fail(self._attempts, request.context, error, failure, final=final)
+
+
+def introduced(guide: Guide) -> str:
+    """The files are only named: a model reads those that it needs."""
+    if not guide.files:
+        return guide.instructions
+    names = "\n".join(f"- {path}" for path in guide.files)
+    return f"{guide.instructions}\n\nFiles of this skill, to be read with `skill_file`:\n{names}"
+
+
+def offers(request: ModelRequest, spec: ToolSpec) -> bool:
+    """What the step names, as far as SKILL.md allows it; without a list, what only reads."""
+    if not any(fnmatchcase(spec.name, pattern) for pattern in request.tools or ()):
+        return False
+    if request.allowed_tools is None:
+        return spec.effect == "read"
+    return any(fnmatchcase(spec.name, pattern) for pattern in request.allowed_tools)

@@ -104,3 +104,11 @@ class ModelChoices(Frozen):
     timezone: str
     routing: dict[Capability, tuple[str, ...]]
     own_keys: dict[str, str] = Field(repr=False)
+    run_max_tokens: int | None = None
+
+
+class Guide(Frozen):
+    """The body of a SKILL.md, and the paths of the files that it may send a model to."""
+
+    instructions: str
+    files: tuple[str, ...] = ()

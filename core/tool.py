@@ -26,6 +26,8 @@ class RunContext(Frozen):
     path: str
     actor: Actor
     mode: Mode = "live"
+    skill: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Tool:
     static_effect: Effect
     timeout: timedelta = timedelta(seconds=60)
     secret_fields: frozenset[str] = frozenset()
+    # Allowed whatever SKILL.md lists: it reaches nothing but the skill itself.
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,4 @@ class ToolSpec(Frozen):
     effect: Effect
     timeout: float
     secret_fields: tuple[str, ...] = ()
+    own: bool = False

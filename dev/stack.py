@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from dev.terminal import Terminal
 
 ANSWERS_WITHIN = timedelta(seconds=15)
+# What the demo model says to built-in skills, computed from what it is sent.
+DEMO_HANDLERS = ("dev.demo.meeting_notes:answer",)
 
 
 class Stack:
@@ -119,6 +121,8 @@ class Stack:
 
     def _demo(self, port: int) -> Service:
         line = [sys.executable, "-P", "-m", "llm.demo", "--port", str(port)]
+        for handler in DEMO_HANDLERS:
+            line += ["--handler", handler]
         return Service(
             name="demo",
             line=tethered(line, signal.SIGKILL),

@@ -234,7 +234,7 @@ class Router:
                 request_hash=request_hash(request, question, choice),
                 tokens=tokens + question.max_tokens,
                 least=tokens + min(LEAST_ANSWER, question.max_tokens),
-                run_limit=request.run_limit,
+                run_limit=lower(request.run_limit, choices.run_max_tokens),
                 at=datetime.now(UTC),
             )
         )
@@ -249,6 +249,11 @@ class Router:
                 raise RunTokensExhausted(message)
             case Crowded() | InFlight():
                 raise BudgetCrowded("calls under way hold the budget", retry_after=SOON)
+
+
+def lower(one: int | None, other: int | None) -> int | None:
+    """None is no limit."""
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def estimated(question: ModelQuestion) -> int:

@@ -44,7 +44,7 @@ class PinnedChildren:
             given_by=given_by,
             pins=parent.pins,
             allowed_tools=skill.allowed_tools,
-            max_tokens=parent.max_tokens,
+            max_tokens=skill.flow.max_tokens,
         )
         await self._runs.queue(
             NewRun(

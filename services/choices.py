@@ -34,6 +34,7 @@ class Choices:
             timezone=config.timezone,
             routing={**self._defaults, **config.routing},
             own_keys=config.keys,
+            run_max_tokens=config.run_max_tokens,
         )
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()

@@ -86,6 +86,7 @@ class RetryService:
                 given_by=run.run_id,
                 pins=pins,
                 allowed_tools=skill.allowed_tools,
+            max_tokens=skill.flow.max_tokens,
             ),
             skill=skill,
             inputs=inputs,

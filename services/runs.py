@@ -131,4 +131,5 @@ class RunService:
             mode=mode,
             pins=await self._versions.pins(workspace.id, version),
             allowed_tools=version.skill.allowed_tools,
+            max_tokens=version.skill.flow.max_tokens,
         )

@@ -7,21 +7,24 @@ from tools.general import echo
 from tools.http import http_request
 from tools.outbound import Outbound
 from tools.registry import Registry
+from tools.skill_files import NoFiles, SkillFiles, skill_file
 
 
 @asynccontextmanager
 async def open_registry(
-    allowed_hosts: frozenset[str] = frozenset(), refused: frozenset[Endpoint] = frozenset()
+    allowed_hosts: frozenset[str] = frozenset(),
+    refused: frozenset[Endpoint] = frozenset(),
+    files: SkillFiles | None = None,
 ) -> AsyncGenerator[Registry, None]:
     """`allowed_hosts` may be private; `refused` are our own endpoints, never to be reached."""
     async with Outbound(allowed_hosts, refused) as outbound:
-        yield _registry(outbound)
+        yield _registry(outbound, files or NoFiles())
 
 
 def specs() -> tuple[ToolSpec, ...]:
     """What a checker or a gateway needs: nothing is opened, nothing can be called."""
-    return _registry(Outbound()).specs()
+    return _registry(Outbound(), NoFiles()).specs()
 
 
-def _registry(outbound: Outbound) -> Registry:
-    return Registry(echo, http_request(outbound))
+def _registry(outbound: Outbound, files: SkillFiles) -> Registry:
+    return Registry(echo, http_request(outbound), skill_file(files))

@@ -79,6 +79,7 @@ def spec(tool: Tool) -> ToolSpec:
         effect=tool.static_effect,
         timeout=tool.timeout.total_seconds(),
         secret_fields=tuple(sorted(tool.secret_fields)),
+        own=tool.own,
     )
 
 

@@ -65,6 +65,8 @@ def start(
             path=call.path,
             actor=origin.actor,
             mode=origin.mode,
+            skill=origin.skill,
+            version=origin.version,
         ),
         skill=origin.skill,
         version=origin.version,
