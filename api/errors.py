@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from api.bodies import BodyInvalid, Malformed
+from api.words import refusal
 from core.errors import (
     Conflict,
     FieldFault,
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds, where a failure does not know better
 MOST_ERRORS = 50
-QUOTED = re.compile(r"'([^']+)'")
 STATUS: dict[type[PerdureError], int] = {
     Unauthorized: 401,
     Forbidden: 403,
@@ -164,7 +163,7 @@ def _fault(expected: Any, fault: Mapping[str, Any]) -> FieldFault:
     if place == "body":
         return _body_fault(expected, path, fault)
     name = ".".join(str(part) for part in path)
-    return FieldFault(field=name, message=_message(fault))
+    return FieldFault(field=name, message=refusal(fault))
 
 
 def _body_fault(expected: Any, path: list[Any], fault: Mapping[str, Any]) -> FieldFault:
@@ -179,7 +178,7 @@ def _body_fault(expected: Any, path: list[Any], fault: Mapping[str, Any]) -> Fie
         return FieldFault(field="body", message="expected JSON, with Content-Type application/json")
     if fault["type"].startswith("union_tag"):
         field = str(fault["ctx"]["discriminator"]).strip("'")
-    return FieldFault(field=field, message=_message(fault))
+    return FieldFault(field=field, message=refusal(fault))
 
 
 def _walk(kind: Any, path: list[Any]) -> tuple[list[str], type[BaseModel] | None]:
@@ -207,19 +206,6 @@ def _required(kind: Any) -> Any:
 def _tag(option: Any) -> str | None:
     action = getattr(option, "model_fields", {}).get("action")
     return get_args(action.annotation)[0] if action else None
-
-
-def _message(fault: Mapping[str, Any]) -> str:
-    match fault["type"]:
-        case "missing" | "union_tag_not_found":
-            return "expected a value, it is required"
-        case "literal_error":
-            given, expected = fault["input"], str(fault["ctx"]["expected"])
-        case "union_tag_invalid":
-            given, expected = fault["ctx"]["tag"], str(fault["ctx"]["expected_tags"])
-        case _:
-            return str(fault["msg"]).removeprefix("Value error, ")
-    return f"expected {expected}{near(str(given), QUOTED.findall(expected))}"
 
 
 def _plain(value: Any) -> Any:

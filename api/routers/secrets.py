@@ -8,6 +8,7 @@ from api.auth import CanManage, Services
 from api.bodies import Asked, StrictRoute
 from api.errors import REFUSED
 from api.pages import Cursor, Limit, Page
+from api.words import Form
 
 router = APIRouter(
     prefix="/api/workspaces/{ws}/secrets",
@@ -18,18 +19,26 @@ router = APIRouter(
 
 Name = Annotated[
     str,
-    Path(
-        pattern=r"^[a-z_][a-z0-9_]{0,63}$", description="as in `${secret.name}`", examples=["crm"]
+    Path(description="as in `${secret.name}`", examples=["crm"]),
+    Form(
+        r"^[a-z_][a-z0-9_]{0,63}$",
+        "up to 64 small letters, digits and underscores that begin with no digit, "
+        "such as `crm_key`",
     ),
 ]
 LABEL = r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
 Host = Annotated[
     str,
     Field(
-        pattern=rf"^((\*\.)?{LABEL}(\.{LABEL})*|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?$",
         max_length=260,
         description="`host`, `host:port` or `*.example.com`, in small letters",
         examples=["api.example.com"],
+    ),
+    # After a star two labels at least: nobody owns all of `com`.
+    Form(
+        rf"^((\*\.{LABEL}\.)?{LABEL}(\.{LABEL})*|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?$",
+        "a host in small letters without `https://`, such as `api.example.com`, "
+        "`api.example.com:8443` or `*.example.com` (not `*.com`, which is everybody's)",
     ),
 ]
 

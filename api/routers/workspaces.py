@@ -7,12 +7,21 @@ from api.auth import Admin, CanManage, CanRead, Reader, Services
 from api.bodies import Asked, StrictRoute
 from api.errors import REFUSED
 from api.pages import Cursor, Limit, Page
+from api.words import Form
 
 router = APIRouter(
     prefix="/api/workspaces", tags=["workspaces"], route_class=StrictRoute, responses=REFUSED
 )
 
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", examples=["revenue-ops"])]
+Id = Annotated[
+    str,
+    Field(examples=["revenue-ops"]),
+    Form(
+        r"^[a-z0-9][a-z0-9-]{0,62}$",
+        "up to 63 small letters, digits and hyphens that begin with no hyphen, "
+        "such as `revenue-ops`",
+    ),
+]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Timezone = Annotated[
     str, Field(max_length=64, description="an IANA name", examples=["Europe/Berlin"])
