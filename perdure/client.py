@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from perdure.connection import Access, Connection, connect_to
 from perdure.keys import Keys
+from perdure.llm import LLM
 from perdure.runs import Runs
 from perdure.secrets import Secrets
 from perdure.skills import Skills
@@ -78,6 +79,10 @@ class Client:
     @cached_property
     def secrets(self) -> Secrets:
         return Secrets(self._wire, self.connection)
+
+    @cached_property
+    def llm(self) -> LLM:
+        return LLM(self._wire, self.connection)
 
     async def run(self, skill: str, inputs: Mapping[str, Any] | None = None) -> Run:
         """Starts a skill and waits for its end, over lost connections and however long."""

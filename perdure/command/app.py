@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from perdure.command import doctor, keys, processes, run, runs, secrets, skills, workspaces
+from perdure.command import doctor, keys, llm, processes, run, runs, secrets, skills, workspaces
 from perdure.command.root import root
 
-__all__ = ["doctor", "keys", "processes", "root", "run", "runs", "secrets", "skills", "workspaces"]
+__all__ = [
+    "doctor",
+    "keys",
+    "llm",
+    "processes",
+    "root",
+    "run",
+    "runs",
+    "secrets",
+    "skills",
+    "workspaces",
+]

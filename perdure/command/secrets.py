@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
+from perdure.command.hidden import read_hidden
 from perdure.command.output import Styled
 from perdure.command.root import root
 from perdure.command.session import Cursor, Limit, Session, command, group
@@ -47,7 +47,7 @@ async def put(
     """
     if not hosts:
         raise BadUsage("name the hosts it may be sent to, such as --host api.example.com")
-    value = _read_value(name)
+    value = read_hidden(f"value of {name}")
     async with session.client() as client:
         secret = await client.secrets.put(name, value, hosts)
     if session.form == "json":
@@ -66,19 +66,3 @@ async def remove(session: Session, name: Name) -> None:
         session.output.document({"name": name, "removed": True})
     else:
         session.output.say(f"secret {name} was removed")
-
-
-def _read_value(name: str) -> str:
-    if sys.stdin.isatty():
-        from getpass import getpass
-
-        value = getpass(f"value of {name} (not shown): ")
-    else:
-        try:
-            value = sys.stdin.read()
-        except UnicodeDecodeError:
-            raise BadUsage("the value on stdin is not UTF-8 text") from None
-        value = value.removesuffix("\n").removesuffix("\r")
-    if not value:
-        raise BadUsage("the value is empty")
-    return value

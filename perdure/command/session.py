@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perdure.command.output import Form, Output
+from perdure.errors import BadUsage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -68,30 +69,58 @@ def command(app: typer.Typer, name: str) -> Callable[[Command], Command]:
     --workspace and --admin besides its own options."""
 
     def add(function: Command) -> Command:
-        signature = inspect.signature(function, eval_str=True)
-        _, *own = signature.parameters.values()
-
-        @functools.wraps(function)
-        def carry_out(
-            *, json: bool, workspace: str | None, admin: bool, **arguments: Any
-        ) -> ExitCode | None:
-            import asyncio
-
-            session = Session(
-                output=Output("json" if json else "text"),
-                access="admin" if admin else "workspace",
-                workspace=workspace,
-            )
-            return asyncio.run(function(session, **arguments))
-
-        parameters = [*own, *SHARED]
-        # What Typer reads in place of the wrapper's own.
-        carry_out.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue]
-        carry_out.__annotations__ = {each.name: each.annotation for each in parameters}
-        app.command(name)(carry_out)
+        app.command(name)(_carrying_out(function))
         return function
 
     return add
+
+
+def by_itself(app: typer.Typer) -> Callable[[Command], Command]:
+    """As `command`, for what a group does when it is typed without a subcommand."""
+
+    def add(function: Command) -> Command:
+        carry_out = _carrying_out(function)
+
+        def unless_there_is_more(ctx: typer.Context, **arguments: Any) -> ExitCode | None:
+            if ctx.invoked_subcommand is None:
+                return carry_out(**arguments)
+            if any(arguments.values()):
+                raise BadUsage(f"put the options behind `{ctx.invoked_subcommand}`")
+            return None
+
+        given = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        _declare(unless_there_is_more, [given, *inspect.signature(carry_out).parameters.values()])
+        unless_there_is_more.__doc__ = function.__doc__
+        app.callback(invoke_without_command=True)(unless_there_is_more)
+        return function
+
+    return add
+
+
+def _carrying_out(function: Command) -> Callable[..., ExitCode | None]:
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+
+    @functools.wraps(function)
+    def carry_out(
+        *, json: bool, workspace: str | None, admin: bool, **arguments: Any
+    ) -> ExitCode | None:
+        import asyncio
+
+        session = Session(
+            output=Output("json" if json else "text"),
+            access="admin" if admin else "workspace",
+            workspace=workspace,
+        )
+        return asyncio.run(function(session, **arguments))
+
+    _declare(carry_out, [*own, *SHARED])
+    return carry_out
+
+
+def _declare(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> None:
+    """What Typer reads in place of the wrapper's own."""
+    function.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    function.__annotations__ = {each.name: each.annotation for each in parameters}
 
 
 def group(name: str, summary: str) -> typer.Typer:

@@ -74,9 +74,9 @@ def test_the_page_names_no_option_that_is_not_there() -> None:
 
 
 def test_the_page_names_no_command_that_is_not_there() -> None:
-    known = {" ".join(path) for path in COMMANDS} | {" ".join(path[:2]) for path in COMMANDS}
+    known = {" ".join(path[:words]) for path in COMMANDS for words in range(2, len(path) + 1)}
     for heading in HEADING.findall(PAGE):
-        for named in re.findall(r"`(perdure [a-z]+(?: [a-z]+)?)", heading):
+        for named in re.findall(r"`(perdure(?: [a-z-]+)+)", heading):
             assert named in known
 
 
