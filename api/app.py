@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from api import errors, openapi
+from api.heads import Heads
 from api.metrics import Measured, Metrics
-from api.routers import codec, health, keys, runs, secrets, skills, workspaces
+from api.routers import codec, health, keys, llm, runs, secrets, skills, workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,7 @@ ROUTERS = (
     secrets.router,
     skills.router,
     runs.router,
+    llm.router,
     health.router,
     codec.router,
 )
@@ -58,12 +61,15 @@ def create_app(
     app.state.gateway = gateway
     app.state.codec_token = doors.codec_token
     app.state.metrics = Metrics()
-    errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_route("/docs", reference, include_in_schema=False, response_class=HTMLResponse)
+    app.add_api_route("/", entrance, include_in_schema=False, response_class=RedirectResponse)
+    routes = [*app.routes, *(route for router in ROUTERS for route in router.routes)]
+    errors.install(app, [route for route in routes if isinstance(route, Route)])
     app.add_middleware(CodecCors, origins=origins_of(doors.temporal_ui))
     app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(Heads)
     openapi.install(app, ROUTERS)
     return app
 
@@ -71,6 +77,11 @@ def create_app(
 async def reference() -> HTMLResponse:
     """The OpenAPI page, readable, with nothing fetched from elsewhere."""
     return HTMLResponse(files("api").joinpath("reference.html").read_text("utf-8"))
+
+
+async def entrance() -> RedirectResponse:
+    """To the page that a person wants who comes with a browser."""
+    return RedirectResponse("/docs")
 
 
 class CodecCors:

@@ -43,6 +43,7 @@ class Reserve(Frozen):
     """A call about to be made.
 
     `call_key` names the effect: the same in every attempt, and in every run of a retry chain.
+    `attempt` grows with each try that a run makes of it, whatever activity makes it.
     `tokens` is what it may cost at most; with `least`, less than that may be granted.
     """
 

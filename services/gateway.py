@@ -13,6 +13,7 @@ from services.history import Histories
 from services.keys import KeyService
 from services.launch import Launch
 from services.live import Live
+from services.llm import ANYTHING, LLMService, ModelOffer
 from services.logs import LogService
 from services.reconciler import Reconciler
 from services.retries import RetryService
@@ -22,14 +23,19 @@ from services.skills import SkillService
 from services.starter import Starter
 from services.temporal import Codec
 from services.versions import Versions
+from services.wakes import Wakes
 from services.workspaces import WorkspaceService
 from store.attempts import Attempts
+from store.budgets import Budgets
 from store.keys import Keys
 from store.leader import Leadership
+from store.llm_config import LLMConfigs
 from store.runs import Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
 from store.skills import Skills
+from store.spending import Spending
+from store.waits import Waits
 from store.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -52,6 +58,7 @@ class Gateway:
     actions: ActionService
     retries: RetryService
     logs: LogService
+    llm: LLMService
     health: HealthService
     codec: CodecService
     reconciler: Reconciler
@@ -67,6 +74,7 @@ def assemble(
     admin_key: str | None = None,
     temporal_ui: str | None = None,
     task_queue: str = TASK_QUEUE,
+    models: ModelOffer = ANYTHING,
 ) -> Gateway:
     keyring = Keyring(encryption_keys)
     runs, skills = Runs(pool, keyring), Skills(pool)
@@ -78,6 +86,14 @@ def assemble(
     versions = Versions(skills, library)
     skill_service = SkillService(skills, library, versions, runs, tools)
     run_service = RunService(runs, skill_service, versions, launch, starter, live)
+    llm = LLMService(
+        LLMConfigs(pool, keyring),
+        Budgets(pool, keyring),
+        Spending(pool),
+        Wakes(client, Waits(pool)),
+        models,
+    )
+    leadership = Leadership(pool, "reconciler")
     return Gateway(
         workspaces=WorkspaceService(workspaces),
         keys=KeyService(Keys(pool), admin_key),
@@ -87,7 +103,8 @@ def assemble(
         actions=ActionService(client, run_service),
         retries=RetryService(skill_service, versions, launch, live),
         logs=LogService(histories),
+        llm=llm,
         health=HealthService(client, workspaces, task_queue),
         codec=CodecService(Codec(encryption_keys)),
-        reconciler=Reconciler(Leadership(pool, "reconciler"), runs, live, histories),
+        reconciler=Reconciler(leadership, runs, live, histories, [llm.look_after]),
     )

@@ -17,6 +17,8 @@ from core.run import ENDED, Failure, Run, RunStatus
 from services.live import CLOSED
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from services.history import Histories
     from services.live import Live
     from store.leader import Leadership
@@ -39,13 +41,21 @@ GONE = Failure(code="history_gone", message="Temporal no longer knows how this r
 
 
 class Reconciler:
+    """`chores` are what else one gateway does for all of them, round by round."""
+
     def __init__(
-        self, leadership: Leadership, runs: Runs, live: Live, histories: Histories
+        self,
+        leadership: Leadership,
+        runs: Runs,
+        live: Live,
+        histories: Histories,
+        chores: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._leadership = leadership
         self._runs = runs
         self._live = live
         self._histories = histories
+        self._chores = chores
         self._last: Run | None = None
         self._looked = datetime.now(UTC)
         self._unreadable: set[str] = set()
@@ -76,6 +86,8 @@ class Reconciler:
         await self._look_at_ended()
         await self._look_at_open()
         await self.store_logs()
+        for chore in self._chores:
+            await chore()
 
     async def store_logs(self) -> None:
         """A log that cannot be read now is left for after a restart, and holds up no other."""

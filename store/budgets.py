@@ -20,6 +20,7 @@ from core.budget import (
 )
 from core.errors import Unavailable
 from core.llm import Usage
+from store.waits import NOTE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -133,6 +134,10 @@ RESERVE = """
             GROUP BY period
         ) AS delta
         WHERE month.workspace_id = $1 AND month.period = delta.period
+    ),
+    waited AS (
+        DELETE FROM waits USING call
+        WHERE workspace_id = $1 AND run_id = $3 AND step = $13 AND kind = 'budget'
     )
     SELECT coalesce(word, 'unopened') AS word, call.id, call.reserved, run_left, run_unspent,
         month_left, month_unspent, $11::bigint AS run_limit, answered.id AS answered_id,
@@ -143,6 +148,8 @@ RESERVE = """
     LEFT JOIN call ON true
     LEFT JOIN answered ON true
 """
+
+HOLD = "SELECT FROM llm_configs WHERE workspace_id = $1 FOR SHARE"
 
 # The rows that RESERVE locks.
 OPEN = """
@@ -249,6 +256,7 @@ class Budgets:
     async def reserve(self, ask: Reserve) -> Reservation:
         """One statement admits the call, takes over what dead attempts of it held, and notes it."""
         month = month_of(ask.timezone, ask.at)
+        noted = False
         for _ in range(RESERVE_ATTEMPTS):
             try:
                 row = await self._pool.fetchrow(RESERVE, *_arguments(ask, month))
@@ -259,6 +267,9 @@ class Budgets:
                 return self._answered(ask, row)
             if row["word"] == "unopened":
                 await self._pool.execute(OPEN, ask.workspace, month.first, ask.run)
+            elif row["word"] == "exhausted" and not noted:
+                noted = True
+                await self._note_wait(ask, month)
             elif row["word"] != "moved":
                 return _told(ask, month, row)
         raise Unavailable("this call changes too quickly to be reserved")
@@ -294,6 +305,18 @@ class Budgets:
             spent = Usage(output=row["reserved"], estimated=True)
             await self._close(call, OPEN_STATES, "expired", spent)
         return len(rows)
+
+    async def _note_wait(self, ask: Reserve, month: Month) -> None:
+        """So that whoever changes the budget stirs this run; then it has to be looked at again.
+
+        Changes hold the config's row. One that was first is seen by the next look, and one that
+        comes later sees the wait.
+        """
+        async with self._pool.transaction() as connection:
+            await connection.execute(HOLD, ask.workspace)
+            await connection.execute(
+                NOTE, ask.workspace, ask.run, ask.path, "budget", month.resets_at
+            )
 
     async def _close(
         self,

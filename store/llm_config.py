@@ -9,7 +9,8 @@ from pydantic import Field
 
 from core.llm import Capability, ModelName
 from core.model import Frozen
-from store.workspaces import owned_by
+from store.waits import STIR
+from store.workspaces import no_workspace, owned_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,11 +26,7 @@ FIND = """
     FROM (SELECT) AS one
     LEFT JOIN llm_configs ON workspace_id = $1
 """
-# Whatever changed, who waits for tokens asks again: a budget, a key or a route may let it go on.
 CHANGE = """
-    WITH waiting AS (
-        UPDATE waits SET stirred = stirred + 1 WHERE workspace_id = $1 AND kind = 'budget'
-    )
     INSERT INTO llm_configs AS known (workspace_id, routing, token_budget, run_max_tokens)
     VALUES ($1, jsonb_strip_nulls($2::jsonb), $3, $4)
     ON CONFLICT (workspace_id) DO UPDATE SET
@@ -43,7 +40,14 @@ PUT_KEY = """
     ON CONFLICT (workspace_id, provider) DO UPDATE SET value = excluded.value, updated_at = now()
 """
 DELETE_KEY = "DELETE FROM llm_keys WHERE workspace_id = $1 AND provider = $2"
-OPEN_KEY = "SELECT value FROM llm_keys WHERE workspace_id = $1 AND provider = $2"
+OPEN = """
+    SELECT timezone, routing, run_max_tokens,
+        ARRAY(SELECT provider FROM llm_keys WHERE workspace_id = $1 ORDER BY provider) AS providers,
+        ARRAY(SELECT value FROM llm_keys WHERE workspace_id = $1 ORDER BY provider) AS keys
+    FROM workspaces
+    LEFT JOIN llm_configs ON workspace_id = id
+    WHERE id = $1
+"""
 
 
 class LLMConfig(Frozen):
@@ -54,6 +58,15 @@ class LLMConfig(Frozen):
     run_max_tokens: int | None = None
     providers: frozenset[str] = frozenset()
     updated_at: datetime | None = None
+
+
+class OpenConfig(Frozen):
+    """What a call has to know."""
+
+    timezone: str
+    routing: Routing
+    run_max_tokens: int | None
+    keys: dict[str, str] = Field(repr=False)
 
 
 class LLMChange(Frozen):
@@ -102,13 +115,23 @@ class LLMConfigs:
                     else:
                         sealed = self._keyring.seal(key.encode(), _place(workspace, provider))
                         await connection.execute(PUT_KEY, workspace, provider, sealed)
+                # A budget, a key or a route: each may let go on who waits for tokens.
+                await connection.execute(STIR, workspace, "budget")
 
-    async def open_key(self, workspace: str, provider: str) -> str | None:
-        """The workspace's own key; None where it has none, and the platform's serves."""
-        sealed = await self._pool.fetchval(OPEN_KEY, workspace, provider)
-        if sealed is None:
-            return None
-        return self._keyring.open(sealed, _place(workspace, provider)).decode()
+    async def open(self, workspace: str) -> OpenConfig:
+        """For calls. A key that does not open raises: the platform's must not serve instead."""
+        row = await self._pool.fetchrow(OPEN, workspace)
+        if row is None:
+            raise no_workspace(workspace)
+        return OpenConfig(
+            timezone=row["timezone"],
+            routing=row["routing"] or {},
+            run_max_tokens=row["run_max_tokens"],
+            keys={
+                provider: self._keyring.open(key, _place(workspace, provider)).decode()
+                for provider, key in zip(row["providers"], row["keys"], strict=True)
+            },
+        )
 
 
 def _place(workspace: str, provider: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.budget import RunUsage, SkillUsage, TopUp, UsageMonth, month_of
 from core.errors import Conflict, IdempotencyKeyReused
 from core.run import TokenUsage
+from store.waits import STIR
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,8 +36,7 @@ RUN = """
     FROM run_usage WHERE workspace_id = $1 AND run_id = $2
 """
 
-# Whoever waits for tokens is stirred in the same statement. A repeated request finds its first row
-# by the index and adds nothing.
+# A repeated request finds its first row by the index and adds nothing.
 TOP_UP = """
     WITH topped AS (
         INSERT INTO top_ups (
@@ -52,13 +52,10 @@ TOP_UP = """
         SELECT $1, $2, tokens FROM topped
         ON CONFLICT (workspace_id, period) DO UPDATE SET
             topped_up = known.topped_up + excluded.topped_up
-    ),
-    waiting AS (
-        UPDATE waits SET stirred = stirred + 1 FROM topped
-        WHERE workspace_id = $1 AND kind = 'budget'
     )
     SELECT tokens FROM topped
 """
+HOLD = "SELECT FROM llm_configs WHERE workspace_id = $1 FOR NO KEY UPDATE"
 TOPPED_UP = "SELECT request_hash FROM top_ups WHERE workspace_id = $1 AND idempotency_hash = $2"
 
 
@@ -89,17 +86,21 @@ class Spending:
     async def top_up(self, top_up: TopUp) -> None:
         """For this month alone. Raises Conflict where there is no limit to raise."""
         month = month_of(top_up.timezone, top_up.at)
-        added = await self._pool.fetchval(
-            TOP_UP,
-            top_up.workspace,
-            month.first,
-            top_up.tokens,
-            top_up.by.kind,
-            top_up.by.id,
-            top_up.once,
-            top_up.request,
-            top_up.at,
-        )
+        async with self._pool.transaction() as connection:
+            await connection.execute(HOLD, top_up.workspace)
+            added = await connection.fetchval(
+                TOP_UP,
+                top_up.workspace,
+                month.first,
+                top_up.tokens,
+                top_up.by.kind,
+                top_up.by.id,
+                top_up.once,
+                top_up.request,
+                top_up.at,
+            )
+            if added is not None:
+                await connection.execute(STIR, top_up.workspace, "budget")
         if added is None:
             await self._require_known(top_up)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from core.model import Frozen
@@ -10,13 +9,15 @@ from core.model import Frozen
 if TYPE_CHECKING:
     from store.pool import Pool
 
-# A wait that is noted again was looked at since, so nothing is owed to it.
+# Whoever notes a wait looks once more afterwards, so nothing is owed to it from before.
 NOTE = """
     INSERT INTO waits (workspace_id, run_id, step, kind, until) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (workspace_id, run_id, step) DO UPDATE SET
         kind = excluded.kind, until = excluded.until, woken = waits.stirred
 """
-FORGET = "DELETE FROM waits WHERE workspace_id = $1 AND run_id = $2 AND step = $3"
+# In a statement of its own, after the one that holds what was changed: it must see every wait that
+# was noted before.
+STIR = "UPDATE waits SET stirred = stirred + 1 WHERE workspace_id = $1 AND kind = $2"
 STIRRED = """
     SELECT workspace_id, run_id, step, stirred FROM waits WHERE stirred > woken
     ORDER BY workspace_id, run_id
@@ -28,14 +29,6 @@ WOKEN = """
     WHERE workspace_id = $1 AND run_id = $2 AND step = $3
 """
 FORGET_RUN = "DELETE FROM waits WHERE workspace_id = $1 AND run_id = $2"
-
-
-class Wait(Frozen):
-    workspace: str
-    run: str
-    step: str
-    kind: str
-    until: datetime | None = None
 
 
 class Stirred(Frozen):
@@ -51,14 +44,8 @@ class Waits:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def note(self, wait: Wait) -> None:
-        """Look once more after this: a change before it stirs nobody."""
-        await self._pool.execute(NOTE, wait.workspace, wait.run, wait.step, wait.kind, wait.until)
-
-    async def forget(self, workspace: str, run: str, step: str) -> None:
-        await self._pool.execute(FORGET, workspace, run, step)
-
     async def forget_run(self, workspace: str, run: str) -> None:
+        """It ended."""
         await self._pool.execute(FORGET_RUN, workspace, run)
 
     async def stirred(self, limit: int) -> list[Stirred]:

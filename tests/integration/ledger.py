@@ -12,8 +12,11 @@ from store.llm_config import LLMChange, LLMConfigs
 from store.sealing import Keyring
 from store.spending import Spending
 from store.workspaces import Workspaces
+from tests.kernel import eventually
 
 if TYPE_CHECKING:
+    import asyncio
+
     from core.budget import CallId
     from store.pool import Pool
 
@@ -148,3 +151,14 @@ class Ledger:
 
 def answers(outcomes: list[Reservation]) -> list[Any]:
     return [got.answer for got in outcomes if isinstance(got, AlreadyAnswered)]
+
+
+async def until_blocked(pool: Pool, task: asyncio.Task[Any]) -> None:
+    """Or until it is done without having waited."""
+    waiting = """
+        SELECT EXISTS (
+            SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'
+        )
+    """
+    await eventually(lambda: pool.fetchval(waiting), lambda blocked: blocked or task.done())

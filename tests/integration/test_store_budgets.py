@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -23,7 +23,7 @@ from core.tool import Actor
 from store.pool import Pool, open_pool
 from store.runs import NewRun, Runs
 from store.sealing import CannotOpen
-from tests.integration.ledger import KEYRING, NOON, Ledger, answers, ask, spent
+from tests.integration.ledger import KEYRING, NOON, Ledger, answers, ask, spent, until_blocked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -345,6 +345,41 @@ class TestOnce:
         for call in new:
             await ledger.settle(call, 60)
         assert await ledger.month() == ((15 + len(new)) * 60, 0)
+
+    async def test_an_attempt_settled_while_its_successor_looks_is_found(
+        self, ledger: Ledger, pool: Pool
+    ) -> None:
+        dead = await ledger.reserved()
+        async with pool.transaction() as settling:
+            undead = Ledger(cast("Any", settling))
+            await undead.settle(dead.call, 300, "at the last moment")
+            looking = asyncio.create_task(ledger.budgets.reserve(ask(attempt=2)))
+            await until_blocked(pool, looking)
+        assert answers([await looking]) == ["at the last moment"]
+        assert await ledger.month() == (300, 0)
+
+    async def test_an_attempt_made_again_before_it_is_noted_is_under_way(
+        self, ledger: Ledger, pool: Pool
+    ) -> None:
+        await ledger.called(100, call_key="before")
+        async with pool.transaction() as reserving:
+            first = await Ledger(cast("Any", reserving)).reserved()
+            again = asyncio.create_task(ledger.budgets.reserve(ask()))
+            await until_blocked(pool, again)
+        assert await again == InFlight()
+        await ledger.settle(first.call, 200)
+        assert await ledger.month() == (300, 0)
+
+    async def test_a_call_settled_again_before_it_is_settled_is_counted_once(
+        self, ledger: Ledger, pool: Pool
+    ) -> None:
+        got = await ledger.reserved()
+        async with pool.transaction() as settling:
+            await Ledger(cast("Any", settling)).settle(got.call, 300)
+            again = asyncio.create_task(ledger.settle(got.call, 300))
+            await until_blocked(pool, again)
+        await again
+        assert await ledger.month() == (300, 0)
 
     async def test_four_hundred_at_once_spend_what_a_hundred_may(
         self, ledger: Ledger, database: str

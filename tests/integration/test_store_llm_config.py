@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import NotFound
 from core.llm import ModelName
-from store.llm_config import LLMChange, LLMConfig, LLMConfigs
+from store.llm_config import LLMChange, LLMConfig, LLMConfigs, OpenConfig
 from store.pool import Pool
 from store.sealing import CannotOpen, Keyring
 from store.workspaces import Workspaces
@@ -50,16 +50,32 @@ async def test_what_is_none_is_taken_back(configs: LLMConfigs) -> None:
     assert config.routing == {"reason": CHAIN}
     assert (config.token_budget, config.run_max_tokens) == (None, None)
     assert config.providers == {"anthropic"}
-    assert await configs.open_key("acme", "openai") is None
+    assert set((await configs.open("acme")).keys) == {"anthropic"}
 
 
-async def test_a_key_opens_for_calls_of_its_workspace(configs: LLMConfigs) -> None:
-    await configs.change("acme", LLMChange(keys={"openai": "sk-marker"}))
-    assert await configs.open_key("acme", "openai") == "sk-marker"
-    assert await configs.open_key("acme", "anthropic") is None
-    assert await configs.open_key("globex", "openai") is None
+async def test_a_call_is_told_what_its_workspace_chose(configs: LLMConfigs, pool: Pool) -> None:
+    await Workspaces(pool).change("acme", timezone="Asia/Kolkata")
+    everything = LLMChange(
+        routing={"reason": CHAIN},
+        run_max_tokens=10,
+        keys={"openai": "sk-marker", "anthropic": "sk-other"},
+    )
+    await configs.change("acme", everything)
+    opened = await configs.open("acme")
+    assert opened == OpenConfig(
+        timezone="Asia/Kolkata",
+        routing={"reason": CHAIN},
+        run_max_tokens=10,
+        keys={"openai": "sk-marker", "anthropic": "sk-other"},
+    )
+    assert "sk-" not in repr(opened)
+    assert await configs.open("globex") == OpenConfig(
+        timezone="UTC", routing={}, run_max_tokens=None, keys={}
+    )
     await configs.change("acme", LLMChange(keys={"openai": "sk-another"}))
-    assert await configs.open_key("acme", "openai") == "sk-another"
+    assert (await configs.open("acme")).keys["openai"] == "sk-another"
+    with pytest.raises(NotFound, match="nobody"):
+        await configs.open("nobody")
 
 
 async def test_a_key_is_readable_nowhere(configs: LLMConfigs, pool: Pool) -> None:
@@ -77,10 +93,10 @@ async def test_a_key_is_readable_nowhere(configs: LLMConfigs, pool: Pool) -> Non
 async def test_a_moved_key_does_not_open(configs: LLMConfigs, pool: Pool, move: str) -> None:
     await configs.change("acme", LLMChange(keys={"openai": "sk-marker"}))
     await pool.execute(move)
-    row = await pool.fetchrow("SELECT workspace_id, provider FROM llm_keys")
+    row = await pool.fetchrow("SELECT workspace_id FROM llm_keys")
     assert row is not None
     with pytest.raises(CannotOpen):
-        await configs.open_key(row["workspace_id"], row["provider"])
+        await configs.open(row["workspace_id"])
 
 
 async def test_a_config_needs_a_workspace_that_exists(configs: LLMConfigs) -> None:
