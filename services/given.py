@@ -235,9 +235,10 @@ class Reader:
 
     def _decided(self, event: Answered) -> None:
         decision = self._decisions.pop(event.accepted, {})
-        path = event.output.fields().get("step") or decision.get("step")
+        answer = event.output.fields()
+        path, asked = answer.get("step"), answer.pop("asked", "")
         if event.failure is None and path and decision.get("verdict") == "approved":
-            self.found.steps[path] = Finished(digest_of("approve", path), event.output)
+            self.found.steps[path] = Finished(asked, Json(to_json(answer)))
 
     def _finish(self, opened: int, output: Json) -> None:
         path, digest = self._open.pop(opened, (None, ""))

@@ -7,7 +7,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ChildWorkflowError
 
-from core.digest import canonical, digest_of_text, size_of, size_of_text
+from core.digest import canonical, digest_of, digest_of_text, size_of, size_of_text
 from core.duration import LONGEST, format_duration, parse_duration
 from core.effects import (
     BATCH,
@@ -94,6 +94,8 @@ class TemporalEffects:
             path=call.path,
             actor=run.origin.actor,
             mode=run.origin.mode,
+            skill=run.origin.skill,
+            version=run.origin.version,
         )
         request = ToolRequest(
             tool=call.tool,
@@ -140,7 +142,7 @@ class TemporalEffects:
     # Time and people
 
     async def wait(self, call: Pause, halted: Callable[[], bool]) -> None:
-        if self._given(call.path, "wait") is not None:
+        if self._given(call.path, "wait", call.path) is not None:
             return
         length = self._length(call)
         if length <= timedelta(0):
@@ -173,7 +175,7 @@ class TemporalEffects:
         return length
 
     async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any:
-        known = self._given(call.path, "approve")
+        known = self._given(call.path, "approve", [call.path, call.message])
         if known is not None:
             return known
         size = len(call.message)
@@ -209,8 +211,8 @@ class TemporalEffects:
             raise StepFailed(failure)
         return decision
 
-    def _given(self, path: str, kind: str) -> Any:
-        known = self._run.given(path, digest_of_text(canonical([kind, path])))
+    def _given(self, path: str, kind: str, asked: Any) -> Any:
+        known = self._run.given(path, digest_of(kind, asked))
         if known is None:
             return None
         self.settle(Settled(path=path, kind=kind, status="succeeded", given=True))

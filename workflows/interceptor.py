@@ -1,6 +1,7 @@
 """Gives every workflow class pause, status and run records, also those that know nothing of it."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, NoReturn
 
 from temporalio import workflow
@@ -77,20 +78,20 @@ class RunInbound(WorkflowInboundInterceptor):
         except asyncio.CancelledError:
             if workflow.cancellation_reason() is None:
                 raise  # not cancelled: the worker forgets the run, and nothing may be started
-            await asyncio.shield(asyncio.create_task(run.end_telling("cancelled")))
+            await to_its_end(run.end_telling("cancelled"))
             raise
         except FailureError as error:
             await self._failed(run, error)
-        await run.end_telling("succeeded", output=result)
+        await to_its_end(run.end_telling("succeeded", output=result))
         return result
 
     async def _failed(self, run: RunState, error: FailureError) -> NoReturn:
         if is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
-            await asyncio.shield(asyncio.create_task(run.end_telling("cancelled")))
+            await to_its_end(run.end_telling("cancelled"))
             raise error
         failure = failure_of(error)
         status = "timed_out" if failure.code == "run_timed_out" else "failed"
-        await run.end_telling(status, error=failure)
+        await to_its_end(run.end_telling(status, error=failure))
         raise error
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
@@ -160,6 +161,17 @@ class RunOutbound(WorkflowOutboundInterceptor):
         run.begin()
         handle.add_done_callback(run.end)
         return handle
+
+
+async def to_its_end(telling: Coroutine[Any, Any, None]) -> None:
+    """A cancellation that comes now is too late: else the row and Temporal would disagree."""
+    told = asyncio.create_task(telling)
+    try:
+        await asyncio.shield(told)
+    except asyncio.CancelledError:
+        if workflow.cancellation_reason() is None:
+            raise
+        await told
 
 
 def refuse_if_large(result: Any) -> None:

@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError
 
+from core.digest import digest_of
 from core.effects import (
     DECIDE,
     GIVEN,
@@ -206,7 +207,9 @@ class RunState:
             "by": decision.actor,
             "at": workflow.now().isoformat(),
         }
-        return self.decisions[path]
+        # A retry is given the answer to the same question only.
+        asked = digest_of("approve", [path, self.waiting[path].message])
+        return {**self.decisions[path], "asked": asked}
 
     def _approval(self, step: str | None) -> str:
         pending = [

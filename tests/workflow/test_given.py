@@ -82,9 +82,27 @@ async def test_waits_and_approvals_that_were_over_are_given(kernel: Kernel) -> N
         found = (await kernel.histories.given(request)).steps
 
     assert found["nap"].digest == digest_of("wait", "nap")
-    assert found["ask"].digest == digest_of("approve", "ask")
+    assert found["ask"].digest == digest_of("approve", ["ask", "Go on?"])
+    assert set(found["ask"].output) == {"step", "approved", "comment", "by", "at"}
     assert found["ask"].output["by"] == BY["actor"]
     assert "bad" not in found
+
+
+async def test_an_answer_is_given_to_the_same_question_only(kernel: Kernel) -> None:
+    ask = {"kind": "approve", "id": "ask", "message": "Pay ${inputs.n}?"}
+    body = flow(ask, watched("bad", fail="for_good"))
+    async with kernel.worker():
+        old = await kernel.start(body, {"n": 5})
+        await kernel.status(old, "waiting")
+        await old.execute_update(DECIDE, {"verdict": "approved", **BY})
+        await closed(old)
+        same = await kernel.start(body, {"n": 5}, given_by=old.id)
+        await closed(same)
+        other = await kernel.start(body, {"n": 5000}, given_by=same.id)
+        asked = await kernel.status(other, "waiting")
+        await other.cancel()
+        await closed(other)
+    assert [waiting.message for waiting in asked.waiting_for] == ["Pay 5000?"]
 
 
 async def test_a_retry_that_never_got_to_its_gifts_passes_them_on(kernel: Kernel) -> None:
