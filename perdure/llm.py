@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pydantic import Field
 
+from perdure.connection import at
 from perdure.model import Answer
 from perdure.wire import IDEMPOTENCY_KEY
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from perdure.connection import Connection
     from perdure.wire import Wire
+
+
+TRIED_WITHIN = timedelta(minutes=2)
 
 
 class Provider(Answer):
@@ -60,6 +64,27 @@ class Usage(Answer):
     by_skill: tuple[SkillUsage, ...] = ()
 
 
+class Trial(Answer):
+    """What came of asking: one provider with its key, or one capability with its model."""
+
+    provider: str | None = None
+    capability: str | None = None
+    model: str | None = None
+    key_source: str | None = None
+    ok: bool = False
+    latency_ms: int | None = None
+    detail: str | None = None
+
+
+class Health(Answer):
+    providers: tuple[Trial, ...] = ()
+    capabilities: tuple[Trial, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        return all(trial.ok for trial in (*self.providers, *self.capabilities))
+
+
 class LLM:
     def __init__(self, wire: Wire, connection: Connection) -> None:
         self._wire = wire
@@ -86,6 +111,10 @@ class LLM:
     async def set_run_limit(self, tokens: int | None) -> Config:
         """For all calls of one run; None is no limit."""
         return await self._change(run_max_tokens=tokens)
+
+    async def test(self) -> Health:
+        """Asks providers and models for a word, as the gateway or its worker reaches them."""
+        return Health.read(await self._wire.send("GET", at("health", "llm"), patience=TRIED_WITHIN))
 
     async def usage(self) -> Usage:
         return Usage.read(await self._wire.get(self._connection.below("llm", "usage")))

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perdure.command.exits import ExitCode
 from perdure.command.hidden import read_hidden
-from perdure.command.output import Styled
-from perdure.command.progress import local
+from perdure.command.output import Piece, Styled
+from perdure.command.progress import SIGN, local
 from perdure.command.root import root
 from perdure.command.session import Session, by_itself, command, group
 from perdure.command.spent import counted, dollars
+from perdure.command.view import took
 from perdure.errors import BadUsage
 
 if TYPE_CHECKING:
-    from perdure.llm import Config, SkillUsage, Usage
+    from perdure.llm import Config, SkillUsage, Trial, Usage
 
 llm = group("llm", "Models: by whose keys, in which order, within which budget.")
 root.add_typer(llm)
@@ -107,6 +109,22 @@ async def run_limit(session: Session, tokens: Tokens) -> None:
     _tell(session, changed, f"the limit of a run is {_limit(changed.run_max_tokens)}")
 
 
+@command(llm, "test")
+async def test(session: Session) -> ExitCode:
+    """Ask each provider and each capability's model for a word, and say why not.
+
+    The exit code is 1 if one does not answer.
+    """
+    async with session.client() as client:
+        health = await client.llm.test()
+    if session.form == "json":
+        session.output.document(health.document())
+    else:
+        tried = [*health.providers, *health.capabilities]
+        session.output.table(("", "TRIED", "MODEL", "TOOK", "WHY NOT"), map(_trial, tried))
+    return ExitCode.OK if health.is_well else ExitCode.FAILED
+
+
 @command(llm, "usage")
 async def usage(session: Session) -> None:
     """Show what this month's calls took of the budget, and which skills took it."""
@@ -189,6 +207,17 @@ def _show_usage(session: Session, shown: Usage) -> None:
             for each in shown.by_skill
         ]
         output.table(("SKILL", "CALLS", "TOKENS", "COST"), rows)
+
+
+def _trial(trial: Trial) -> list[Piece]:
+    key = f" ({trial.key_source} key)" if trial.key_source else ""
+    return [
+        SIGN["succeeded" if trial.ok else "failed"],
+        f"{trial.capability or trial.provider or ''}{key}",
+        trial.model or "",
+        took(trial.latency_ms),
+        "" if trial.ok else trial.detail or "it gave no reason",
+    ]
 
 
 def _facts(session: Session, *facts: tuple[str, str]) -> None:
