@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from core.budget import NANO
 from core.history import Json
 from core.run import Failure
 
 WHOLE_BYTES = 16 * 1024
 PREVIEW_CHARACTERS = 400
 SUMMARY_BYTES = 200  # Temporal documents 400, encrypted
-NANO = 1_000_000_000  # billionths in a dollar
 HIDDEN = "***"
 TOKENS = ("input", "cache_read", "cache_write", "output")
 TOOL_CALLS = 20

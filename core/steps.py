@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from core.budget import NANO
 from core.event import LogEvent
 from core.run import Failure, StepView, TokenUsage
-from core.shown import NANO
 
 Status = Literal["succeeded", "failed", "skipped", "cancelled"]
 ENDED: dict[str, Status] = {
