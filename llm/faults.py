@@ -182,6 +182,9 @@ class Asked:
         if isinstance(error, httpx2.DecodingError):
             message = f"{self.provider}'s answer cannot be unpacked"
             return self.error(BadResponse, message, **data)
+        if not isinstance(error, httpx2.HTTPError | OSError):
+            message = f"the request to {self.provider} cannot be sent ({name})"
+            return self.error(InvalidModelRequest, message, processed="no")
         message = f"the connection to {self.provider} broke ({name})"
         return self.error(ConnectionFailed, message, **data)
 

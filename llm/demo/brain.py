@@ -23,8 +23,8 @@ def answer(view: View, handlers: tuple[Handler, ...] = ()) -> Reply:
         reply = handler(view)
         if reply is not None:
             return reply
-    if view.tools and not any(said.calls for said in view.since_asked):
-        tool = useful(view)
+    tool = useful(view)
+    if tool is not None and not any(said.calls for said in view.since_asked):
         arguments = fill(tool.schema, heard(view))
         return Reply(calls=(Call(tool.name, arguments),))
     return concluded(view)
@@ -71,16 +71,20 @@ def _counted(value: Any) -> str:
     return str(value)[:200]
 
 
-def useful(view: View) -> Offered:
-    """The tool whose words the question shares; one that changes nothing, if there is one."""
-    words = set(re.findall(r"[a-z]{3,}", f"{view.system} {view.asked}".lower()))
+def useful(view: View) -> Offered | None:
+    """Of the tools that only look, the one whose words the question shares."""
+    asked = set(re.findall(r"[a-z]{3,}", f"{view.system} {view.asked}".lower()))
 
-    def worth(tool: Offered) -> tuple[int, int]:
-        own = set(re.findall(r"[a-z]{3,}", f"{tool.name} {tool.description}".lower()))
-        reads = not any(each in WRITES for each in re.split(r"[^a-z]+", tool.name.lower()))
-        return int(reads), len(own & words)
+    def shared(tool: Offered) -> int:
+        own = re.findall(r"[a-z]{3,}", f"{tool.name} {tool.description}".lower())
+        return len(asked & set(own))
 
-    return max(view.tools, key=worth)
+    looking = [tool for tool in view.tools if not _writes(tool)]
+    return max(looking, key=shared, default=None)
+
+
+def _writes(tool: Offered) -> bool:
+    return any(word in WRITES for word in re.split(r"[^a-z]+", tool.name.lower()))
 
 
 def looped(view: View, turns: int, width: int) -> Reply:

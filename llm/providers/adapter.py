@@ -21,6 +21,8 @@ T = TypeVar("T")
 OnText = Callable[[str], None]
 TRIAL_TOKENS = 16
 EVENTS = "text/event-stream"
+# What reading an answer raises where a provider leaves out, or puts in, what nobody expects.
+MISSHAPEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 # A key that may not list models, or a server that has no list.
 MAY_STILL_ASK = (ProviderPermission, ModelNotFound, ModelConfig)
 
@@ -172,14 +174,17 @@ class _Call:
         self._arrived = ""
         folding = self._wire.folding()
         async for event in events:
-            text = folding.add(event)
+            try:
+                text = folding.add(event)
+            except MISSHAPEN as error:
+                raise self._misshapen(error) from None
             if text:
                 self._arrived += text
                 on_text(text)
         whole = folding.whole()
         if whole is None:
             raise self._asked.unreadable("half of an answer, without its end", **self.so_far())
-        return self._wire.read(whole, self._asking)
+        return self._understood(whole)
 
     def _read(self, content: bytes) -> ModelAnswer:
         try:
@@ -194,7 +199,16 @@ class _Call:
             if body.get("error"):
                 raise self._asked.refused(faults.refusal(None, body, {}))
             raise self._asked.unreadable("with an object that is no answer")
-        return self._wire.read(body, self._asking)
+        return self._understood(body)
+
+    def _understood(self, body: dict[str, Any]) -> ModelAnswer:
+        try:
+            return self._wire.read(body, self._asking)
+        except MISSHAPEN as error:
+            raise self._misshapen(error) from None
+
+    def _misshapen(self, error: Exception) -> ModelError:
+        return self._asked.unreadable(f"in no known form ({error!r})", **self.so_far())
 
     def so_far(self) -> dict[str, Any]:
         """What a stream has brought until it broke, and so has cost."""
@@ -228,10 +242,11 @@ def _named(error: Any, sdk: Any, asked: Asked, data: dict[str, Any]) -> ModelErr
         return asked.refused(faults.refusal(status, body, error.response.headers), **data)
     if isinstance(error, sdk.APIConnectionError):
         cause = error.__cause__
-        return asked.unreachable(cause if isinstance(cause, Exception) else error, **data)
+        broken = httpx2.TransportError(type(error).__name__)
+        return asked.unreachable(cause if isinstance(cause, Exception) else broken, **data)
     if isinstance(error, sdk.APIError):
         return asked.refused(faults.refusal(None, error.body, {}), **data)
-    if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL):
+    if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL | UnicodeEncodeError):
         return asked.unreachable(error, **data)
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
         return asked.unreadable("with events that cannot be read", **data)

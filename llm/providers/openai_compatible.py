@@ -69,8 +69,11 @@ class CompletionsWire:
         return _Folding()
 
     def is_answer(self, body: dict[str, Any]) -> bool:
-        choices = body.get("choices")
-        return bool(choices) and isinstance(choices[0].get("message"), dict)
+        match body:
+            case {"choices": [{"message": dict()}, *_]}:
+                return True
+            case _:
+                return False
 
     def read(self, body: dict[str, Any], asking: Asking) -> ModelAnswer:
         choice = body["choices"][0]

@@ -258,3 +258,13 @@ def test_codes_of_models_are_all_different() -> None:
 async def test_tools_are_offered_to_models_that_reason_elsewhere(house: House) -> None:
     assert (await house.ask("openai/gpt-6-luna", "Go", tools=(LOOKUP,))).stop == "tools"
     assert house.sent["reasoning_effort"] == "none"
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("way", WAYS)
+async def test_text_that_is_no_text_is_our_fault_and_not_the_networks(
+    house: House, wire: str, way: Way
+) -> None:
+    error = await failure(house, f"{wire}/m", way, system="half of a pair: \ud800")
+    assert type(error) is InvalidModelRequest
+    assert not house.demo.requests

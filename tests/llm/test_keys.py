@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
-from core.errors import ConnectionFailed, InvalidKey
+from core.errors import ConnectionFailed, InvalidKey, ModelError
 from core.llm import ModelQuestion, UserTurn
 from llm.demo.server import open_server
 from llm.providers import ProviderSettings, open_providers
@@ -151,3 +152,18 @@ async def test_providers_without_an_address_are_not_there() -> None:
     async with open_providers(local) as providers:
         assert {"ollama", "demo", "demo-openai"} <= set(providers)
         assert "vllm" not in providers
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("way", WAYS)
+async def test_key_is_in_no_log_however_talkative(
+    house: House, caplog: pytest.LogCaptureFixture, wire: str, way: Way
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await house.ask(f"{wire}/m", way=way)
+    for fault in ("auth", "midreset", "badrequest", "reset", "html"):
+        with pytest.raises(ModelError):
+            await house.ask(f"{wire}/fake-{fault}", way=way)
+    assert caplog.records
+    said = "\n".join(f"{each.getMessage()} {each.exc_text}" for each in caplog.records)
+    assert KEY not in said
