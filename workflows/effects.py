@@ -40,6 +40,7 @@ BATCH_BYTES = 1_000_000
 LARGEST_BATCH = 1_900_000  # a payload may have 2 MiB
 BATCHES_AT_ONCE = 4
 LONGEST_QUESTION = 20_000
+MOST_UNTOLD = 1_000
 SHORTEST_TOLD_WAIT = timedelta(seconds=1)
 
 
@@ -56,6 +57,8 @@ class TemporalEffects:
 
     async def breathe(self) -> None:
         await workflow.sleep(0.001)
+        if self._run.untold > MOST_UNTOLD:
+            await self._run.tell_settled()
 
     def settle(self, settled: Settled) -> None:
         self._run.settle(settled)

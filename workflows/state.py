@@ -32,6 +32,7 @@ from workflows.outbox import Outbox
 STATUS_ATTRIBUTE = SearchAttributeKey.for_keyword("PerdureStatus")
 ACTIVITIES_AT_ONCE = 200  # Temporal allows 2,000 pending activities, and as many children
 CHILDREN_AT_ONCE = 500
+MOST_SETTLED = 10_000  # what the log would lose beyond is better lost than the run
 MOST_EVENTS = 48_000  # the server ends a run at 51,200 events, and at 50 MiB
 MOST_BYTES = 45 * 1024 * 1024
 Moment = tuple[RunStatus, tuple[Waiting, ...]]
@@ -129,7 +130,17 @@ class RunState:
                 self.changed()
 
     def settle(self, settled: Settled) -> None:
-        self._settled.append(settled)
+        if len(self._settled) < MOST_SETTLED:
+            self._settled.append(settled)
+
+    @property
+    def untold(self) -> int:
+        return len(self._settled)
+
+    async def tell_settled(self) -> None:
+        """Before they are too many for one payload; a batch tells them with its requests alone."""
+        if self._told is not None:
+            await self._record(self._request(*self.moment), policies.RECORD_LATER)
 
     def take_settled(self) -> tuple[Settled, ...]:
         settled, self._settled = tuple(self._settled), []

@@ -148,6 +148,26 @@ async def test_items_beside_large_values_are_cut_into_smaller_batches(kernel: Ke
     assert run.output == [1_309_000] * 210
 
 
+async def test_many_steps_without_an_activity_are_told_in_parts(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.effects.MOST_UNTOLD", 50)
+    monkeypatch.setattr("core.interpreter.FUEL_BETWEEN_BREATHS", 5_000)
+    note = {"kind": "set", "id": "note", "values": {"v": "${item}"}}
+    inner = {"kind": "steps", "id": "inner", "for_each": "${range(20)}", "steps": [note]}
+    outer = {"kind": "steps", "id": "outer", "for_each": "${range(20)}", "steps": [inner]}
+    async with kernel.worker():
+        handle = await kernel.start(flow(outer))
+        log = await kernel.histories.log(await kernel.ended(handle))
+        history = await handle.fetch_history()
+    told = [event.step for event in log if event.kind == "step.finished"]
+    assert len({path for path in told if path and path.endswith("note")}) == 400
+    records = [
+        event for event in history.events if event.HasField("marker_recorded_event_attributes")
+    ]
+    assert len(records) > 4
+
+
 async def test_run_that_fills_its_history_fails_by_name(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
