@@ -8,6 +8,7 @@ from api.auth import CanManage, CanRead, Services
 from api.bodies import Asked, StrictRoute
 from api.errors import REFUSED
 from api.headers import IdempotencyKey
+from api.words import Form
 from core.budget import NANO, SkillUsage, UsageMonth
 from core.llm import Capability, ModelName
 from services.llm import ConfigView, LLMChange
@@ -17,13 +18,15 @@ router = APIRouter(
 )
 
 MOST_TOKENS = 10**15
-Provider = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+PROVIDER = "[a-z][a-z0-9-]{0,39}"
+Provider = Annotated[
+    str, Form(rf"^{PROVIDER}$", "a provider's name in small letters, such as `anthropic`")
+]
 Model = Annotated[
     str,
-    Field(
-        pattern=r"^[a-z][a-z0-9-]{0,39}/[!-~]{1,200}$",
-        description="`provider/model`",
-        examples=["anthropic/claude-sonnet-5-5"],
+    Field(description="`provider/model`", examples=["anthropic/claude-sonnet-5-5"]),
+    Form(
+        rf"^{PROVIDER}/[!-~]{{1,200}}$", "`provider/model`, such as `anthropic/claude-sonnet-5-5`"
     ),
 ]
 Chain = Annotated[
