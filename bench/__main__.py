@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure import Pair, Runs, gateway_start
+from bench.models import LOOP, Models
 from bench.stack import open_bench
 
 MS = 1000
@@ -24,6 +25,9 @@ async def measure(scale: int) -> dict[str, Any]:
         await runs.latency(3, 5)  # both workers warm
         await runs.throughput(20, 1)
         latency = {steps: await runs.latency(steps, count * scale) for steps, count in COUNTS}
+        models = Models(bench)
+        await models.at_once(5, LOOP)
+        loops = await models.at_once(200, f"{LOOP}+slow-1s")
         starts = await runs.start_alone(20 * scale)
         over_http = await gateway_start(bench, 20 * scale)
         return {
@@ -31,6 +35,9 @@ async def measure(scale: int) -> dict[str, Any]:
             "200 runs at once, runs/s": as_row(await runs.throughput(200, 2 + scale)),
             "events of 3 steps": as_row(await runs.events(3)),
             "events of 40 steps": as_row(await runs.events(40)),
+            "200 loops of 6x3, 1 s a call, s": as_row(loops.seconds),
+            "worker after them, MB": as_row(loops.memory_mb),
+            "a run of one model call, beside the bare SDK, ms": as_row(await models.a_call(20)),
             "gateway": {
                 "start over HTTP, p50 ms": over_http * MS,
                 "of it Temporal's own, p50 ms": starts * MS,

@@ -11,12 +11,14 @@ from temporalio import activity, workflow
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
+from bench.handloop import Asking, HandLoop, demo_url
+
 TASK_QUEUE = "handwritten"
 
 
 @activity.defn
 async def echo(arguments: dict[str, Any]) -> Any:
-    return arguments["value"]
+    return arguments.get("value")
 
 
 @workflow.defn
@@ -45,8 +47,9 @@ async def main() -> None:
     async with Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[HandWritten],
-        activities=[echo],
+        workflows=[HandWritten, HandLoop],
+        activities=[echo, Asking(demo_url()).ask],
+        max_concurrent_activities=200,
         deployment_config=WorkerDeploymentConfig(version=build, use_worker_versioning=False),
     ):
         await asyncio.Event().wait()
