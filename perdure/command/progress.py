@@ -158,7 +158,9 @@ def step_pieces(step: StepProgress, now: datetime | None = None) -> list[Piece]:
     pieces: list[Piece] = [SIGN[step.state], f" {step.name}"]
     if step.known:
         of = f" of {step.known} begun" if step.is_open else ""
-        pieces.append(f"  {step.done} done{of}")
+        # The ends of items that are made of steps are not told one by one.
+        done = step.done or (step.known if step.state == "succeeded" else 0)
+        pieces.append(f"  {done} done{of}")
     if step.given:
         pieces.append(Styled("  kept from the run before", "dim"))
     elif lasted := step.lasted(now):

@@ -99,6 +99,16 @@ def test_a_thousand_items_are_not_a_thousand_lines() -> None:
     assert lines == ["▸ deals  501 done of 501 begun"]
 
 
+def test_items_made_of_steps_are_all_done_when_their_list_is() -> None:
+    lines = told(
+        event("step.started", "deals[0].ask"),
+        event("step.finished", "deals[0].ask"),
+        event("step.started", "deals[1].ask"),
+        event("step.finished", "deals", 2),
+    )
+    assert lines == ["✓ deals  2 done  2.0 s"]
+
+
 def test_an_item_that_fails_is_told_at_once() -> None:
     assert told(event("step.failed", "deals[7]", code="x", message="no")) == ["✗ deals[7]: no (x)"]
 
