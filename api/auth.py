@@ -46,6 +46,7 @@ async def caller(
     access = await services.keys.find(presented)
     if access is None:
         raise Unauthorized("this key is not known")
+    _refuse_nameless(request)
     _refuse_unknown_query(request)
     return access
 
@@ -145,18 +146,29 @@ def scopes_of(dependant: Dependant) -> tuple[str, ...] | None:
     return None
 
 
+def _refuse_nameless(request: Request) -> None:
+    # Nothing that is stored can have such a name.
+    if any("\x00" in str(part) for part in request.path_params.values()):
+        raise NotFound("there is nothing here")
+
+
 def _refuse_unknown_query(request: Request) -> None:
     known = _query_names(request.scope["route"].dependant)
-    faults: list[FieldFault] = []
+    faults: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in known:
-            faults.append(
-                FieldFault(field=name[:80], message=f"unknown parameter{near(name, known)}")
-            )
+            faults[name] = f"unknown parameter{near(name, known)}"
+        elif name in faults:
+            continue
+        elif len(request.query_params.getlist(name)) > 1:
+            faults[name] = "expected one value, it is given more than once"
         elif "\x00" in value:
-            faults.append(FieldFault(field=name, message="expected text without NUL characters"))
+            faults[name] = "expected text without NUL characters"
     if faults:
-        raise Invalid("a parameter of the query cannot be used", faults)
+        raise Invalid(
+            "a parameter of the query cannot be used",
+            [FieldFault(field=name[:80], message=message) for name, message in faults.items()],
+        )
 
 
 def _query_names(dependant: Dependant) -> list[str]:

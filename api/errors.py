@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.bodies import BodyInvalid, Malformed
 from api.words import refusal
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from starlette.responses import Response
+    from starlette.routing import Route
 
 log = logging.getLogger(__name__)
 
@@ -88,10 +90,19 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, routes: Sequence[Route]) -> None:
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code = CODES.get(error.status_code, "error")
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            # Starlette names the methods of the first route of the path alone.
+            headers["Allow"] = ", ".join(_methods(routes, request))
+        return problem(error.status_code, code, str(error.detail), headers=headers)
+
     app.add_exception_handler(PerdureError, _named)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -139,10 +150,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return problem(422, "invalid", f"{count} of the request cannot be used", errors)
 
 
-async def _http(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = CODES.get(error.status_code, "error")
-    return problem(error.status_code, code, str(error.detail), headers=error.headers)
+def _methods(routes: Sequence[Route], request: Request) -> list[str]:
+    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in here for method in route.methods or ()}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

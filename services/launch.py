@@ -5,18 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core.digest import canonical
 from core.effects import MAX_VALUE_BYTES
-from core.errors import FieldFault, ValueTooLarge
+from core.errors import FieldFault, Unavailable, ValueTooLarge
 from core.inputs import settle
 from core.run import Run, RunOrigin
 from store.runs import NewRun
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from core.skill import Skill
     from services.starter import Starter
     from store.runs import Runs
@@ -88,13 +91,14 @@ class Launch:
         return run
 
     async def start(self, beginning: Beginning) -> None:
-        await self._starter.start(
-            beginning.run_id,
-            beginning.origin,
-            beginning.skill,
-            beginning.inputs,
-            beginning.label,
-        )
+        with naming(beginning.run_id):
+            await self._starter.start(
+                beginning.run_id,
+                beginning.origin,
+                beginning.skill,
+                beginning.inputs,
+                beginning.label,
+            )
 
     async def was_left(self, run: Run) -> bool:
         """Whether its row was written, and its workflow is not started.
@@ -102,7 +106,20 @@ class Launch:
         Either a crash came between, or who wrote the row is about to start it: then both do, which
         is harmless. Who is answered does not ask again, so that no answer may be given before.
         """
-        return run.status == "queued" and not await self._starter.is_known(run.run_id)
+        if run.status != "queued":
+            return False
+        with naming(run.run_id):
+            return not await self._starter.is_known(run.run_id)
+
+
+@contextmanager
+def naming(run_id: str) -> Generator[None]:
+    """Whoever hears that Temporal is away hears which run it was: its row is written."""
+    try:
+        yield
+    except Unavailable as away:
+        away.data["run_id"] = run_id
+        raise
 
 
 def fresh_run_id(skill: str) -> str:

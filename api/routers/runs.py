@@ -1,11 +1,11 @@
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -26,20 +26,35 @@ from services.runs import RunFilter
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute, responses=REFUSED)
 
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+SPACED_OFFSET = re.compile(r" (\d{2}:?\d{2})$", re.ASCII)
+
 StepPath = Annotated[
     str, Field(min_length=1, max_length=500, description="needed where several approvals wait")
 ]
 Comment = Annotated[str, StringConstraints(max_length=2000)]
 
 
-def _in_utc(moment: datetime) -> datetime:
+A_MOMENT = "a time with its offset, such as 2026-11-20T08:00:00Z, or a day, such as 2026-11-20"
+
+
+def _moment(text: str) -> datetime:
+    """Any other reading of a number or of a time without an offset would be a guess."""
     try:
-        return moment.astimezone(UTC)
+        if DAY.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        # In a query a `+` that was not encoded has become a space.
+        moment = datetime.fromisoformat(SPACED_OFFSET.sub(r"+\1", text))
+        if DAY.match(text) and moment.tzinfo is not None:
+            return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("expected a time between the years 1 and 9999") from None
+    except ValueError:
+        pass
+    raise ValueError(f"expected {A_MOMENT}")
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class Pause(Asked):
@@ -102,8 +117,13 @@ async def list_runs(
         str | None,
         Query(max_length=200, description="looked for in skill, run id, label and error code"),
     ] = None,
-    since: Annotated[Moment | None, Query(description="created at or after")] = None,
-    until: Annotated[Moment | None, Query(description="created before")] = None,
+    since: Annotated[
+        Moment | None,
+        Query(description=f"created at or after: {A_MOMENT} (where it begins in UTC)"),
+    ] = None,
+    until: Annotated[
+        Moment | None, Query(description=f"created before: {A_MOMENT} (where it begins in UTC)")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[RunLine]:

@@ -82,10 +82,14 @@ async def test_temporal_away_is_said_soon_and_reading_goes_on(
     )
     assert [answer.status_code for answer in refused] == [503] * 4
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+    named = await stranded.run(refused[0].json()["run_id"])
+    assert (named["skill"], named["status"]) == ("talk", "queued")
     run = await stranded.run(run_id)
     assert run["status"] == "queued"
     assert "Temporal does not answer" in run["problem"]
     assert len((await stranded.http.get(f"{stranded.home}/runs")).json()["items"]) == 2
+    once = [(await stranded.start("talk", Idempotency_Key="k")).json() for _ in range(2)]
+    assert once[0]["run_id"] == once[1]["run_id"]
     ready = (await stranded.http.get("/readyz")).json()
     assert [ready[name]["ok"] for name in ("temporal", "postgres", "worker")] == [
         False,
