@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from temporalio import activity
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 
 from activities.attempts import AttemptNotes, fail
 from activities.beginnings import Beginnings
@@ -57,12 +58,16 @@ class ComputeActivities:
 
     @activity.defn(dynamic=True)
     async def call(self, args: Sequence[RawValue]) -> Any:
+        kind = activity.info().activity_type
+        if not kind.startswith(TOOL) or not args:
+            # A newer worker may know it: worth another attempt.
+            raise ApplicationError(f"this worker has no activity `{kind}`", type="activity_unknown")
         request = activity.payload_converter().from_payload(args[0].payload, ToolRequest)
         self._beginnings.tell(request.began)
         secrets = OpenedSecrets()
         effect: Effect = "write"
         try:
-            tool = self._tools.get(activity.info().activity_type.removeprefix(TOOL))
+            tool = self._tools.get(kind.removeprefix(TOOL))
             secrets = await open_secrets(self._secrets, request)
             arguments = checked(tool, secrets.arguments)
             effect = tool.effect(arguments)
@@ -85,10 +90,13 @@ class ComputeActivities:
             secrets=secrets.hosts,
         )
         limit = request.timeout or tool.timeout
+        clock = asyncio.timeout(limit.total_seconds())
         try:
-            async with asyncio.timeout(limit.total_seconds()):
+            async with clock:
                 return await tool.call(arguments, context)
         except TimeoutError:
+            if not clock.expired():
+                raise  # the tool's own, of something inside it
             message = f"`{tool.name}` took longer than {limit.total_seconds():g} s"
             raise StepTimedOut(message) from None
 

