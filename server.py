@@ -15,12 +15,20 @@ from temporalio.client import Client
 
 from api.app import Doors, create_app
 from core.errors import InvalidSkill
+from llm.models import load as load_models
+from llm.providers import DEMO_KEY, ProviderSettings, open_providers
+from llm.router import KeyChecks, Router
+from services.choices import Choices
 from services.furnishing import furnish
 from services.gateway import assemble
 from services.library import Library
+from services.llm import ModelOffer
 from services.temporal import converter
 from settings import BadSettings, Settings, load
+from store.budgets import Budgets
+from store.llm_config import LLMConfigs
 from store.pool import open_pool
+from store.sealing import Keyring
 from tools import specs
 
 if TYPE_CHECKING:
@@ -37,7 +45,20 @@ async def serve(settings: Settings) -> None:
     tools = specs()
     library = Library.load(settings.skills, tools)
     client = await connect(settings)
-    async with await open_pool(settings.database_url.get_secret_value()) as pool:
+    table = load_models()
+    reached = ProviderSettings(settings.base_urls, settings.demo_url)
+    async with (
+        await open_pool(settings.database_url.get_secret_value()) as pool,
+        open_providers(reached, table) as providers,
+    ):
+        keyring = Keyring(settings.keys)
+        router = Router(
+            providers,
+            table,
+            Choices(LLMConfigs(pool, keyring), table.routing),
+            Budgets(pool, keyring),
+            settings.platform_keys | ({"demo": DEMO_KEY} if settings.demo_url else {}),
+        )
         gateway = assemble(
             client,
             pool,
@@ -46,6 +67,12 @@ async def serve(settings: Settings) -> None:
             tools=tools,
             admin_key=_opened(settings.admin_key),
             temporal_ui=settings.temporal_ui_url,
+            models=ModelOffer(
+                providers=tuple(providers),
+                routing=table.routing,
+                check=KeyChecks(providers),
+                trials=router,
+            ),
         )
 
         @asynccontextmanager

@@ -128,6 +128,7 @@ CanManage = Annotated[Visit, Depends(InWorkspace("manage"))]
 CanReadRun = Annotated[RunVisit, Depends(OfRun(("read",)))]
 CanActOnRun = Annotated[RunVisit, Depends(OfRun(("run", "approve")))]
 Reader = Annotated[Access, Depends(Anywhere("read"))]
+Manager = Annotated[Access, Depends(Anywhere("manage"))]
 Admin = Annotated[Access, Depends(Anywhere(None))]
 
 

@@ -84,6 +84,8 @@ class ModelRequest(Frozen):
     allowed_tools: tuple[str, ...] | None = None
     timeout: Duration | None = None
     attempts: int | None = None
+    # Grows with each wait for budget: attempts are then counted from one again.
+    round: int = 0
     run_limit: int | None = None
     settled: tuple[Settled, ...] = ()
     began: "RecordRequest | None" = None

@@ -112,3 +112,14 @@ class Guide(Frozen):
 
     instructions: str
     files: tuple[str, ...] = ()
+
+
+class Trial(Frozen):
+    """What came of asking the model that would serve a capability."""
+
+    capability: Capability
+    model: str | None = None
+    key_source: KeySource | None = None
+    ok: bool = False
+    latency_ms: int | None = None
+    detail: str | None = None

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import Field, model_validator
 
-from core.llm import Capability, Usage
+from core.llm import Capability, ModelName, Usage
 from core.model import Frozen
 
 TABLE = Path(__file__).with_name("models.yaml")
@@ -156,8 +156,11 @@ class ModelTable:
         return price.effective_from.isoformat() if price else None
 
 
-def _routing(data: Mapping[str, list[str]]) -> dict[Capability, tuple[str, ...]]:
-    return {capability: tuple(data[capability]) for capability in get_args(Capability)}
+def _routing(data: Mapping[str, list[str]]) -> dict[Capability, tuple[ModelName, ...]]:
+    return {
+        capability: tuple(ModelName(name) for name in data[capability])
+        for capability in get_args(Capability)
+    }
 
 
 @cache

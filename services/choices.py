@@ -25,6 +25,9 @@ class Choices:
         self._known: dict[str, tuple[float, ModelChoices]] = {}
 
     async def choices(self, workspace: str) -> ModelChoices:
+        """Without a workspace, what the installation itself would use."""
+        if not workspace:
+            return ModelChoices(timezone="UTC", routing={**self._defaults}, own_keys={})
         now = time.monotonic()
         known = self._known.get(workspace)
         if known is not None and now - known[0] < REMEMBERED_SECONDS:

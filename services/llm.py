@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, get_args
 from core.budget import TopUp
 from core.errors import FieldFault, Invalid, PerdureError, Unavailable
 from core.faults import near
-from core.llm import Capability, ModelName
+from core.llm import Capability, ModelName, Trial
 from core.tool import Actor
 from services.launch import Once
 from store.llm_config import LLMChange as LLMChange
@@ -48,6 +48,19 @@ class TakenAsItIs:
         pass
 
 
+class Trials(Protocol):
+    async def trials(self, workspace: str) -> list[Trial]:
+        """Asks the model of each capability for a word."""
+        ...
+
+
+class NobodyToTry:
+    """For an installation that reaches no provider from its gateway."""
+
+    async def trials(self, workspace: str) -> list[Trial]:  # noqa: ARG002 - as the Protocol has it
+        return []
+
+
 @dataclass(frozen=True)
 class ModelOffer:
     """What this installation can reach, and where each capability goes unless it is told."""
@@ -55,6 +68,7 @@ class ModelOffer:
     providers: tuple[str, ...] = ("anthropic", "fireworks", "openai")
     routing: Mapping[Capability, tuple[ModelName, ...]] = field(default_factory=dict)
     check: KeyCheck = field(default_factory=TakenAsItIs)
+    trials: Trials = field(default_factory=NobodyToTry)
 
 
 ANYTHING = ModelOffer()
@@ -98,6 +112,9 @@ class LLMService:
         await self._configs.change(workspace, change)
         await self._wake()
         return await self.config(workspace)
+
+    async def health(self, workspace: str) -> list[Trial]:
+        return await self._offer.trials.trials(workspace)
 
     async def usage(self, workspace: WorkspaceRow) -> UsageMonth:
         return await self._spending.month(workspace.id, workspace.timezone, datetime.now(UTC))

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -44,7 +45,7 @@ class RunState:
     def __init__(self, origin: RunOrigin, run_id: str) -> None:
         self.origin = origin
         self.run_id = run_id
-        self.started_at = workflow.now()
+        self._started_at: datetime | None = None
         self.paused = False
         self.waiting: dict[str, Waiting] = {}
         self.decisions: dict[str, dict[str, Any]] = {}
@@ -267,6 +268,7 @@ class RunState:
 
     def begin_telling(self) -> None:
         self._told = "running", ()
+        self._started_at = workflow.now()
         self._began = self._request("running")
         self._telling = asyncio.create_task(self._tell_begun())
 
@@ -329,7 +331,7 @@ class RunState:
             origin=self.origin,
             status=status,
             at=now,
-            started_at=self.started_at,
+            started_at=self._started_at or now,
             waiting_for=waiting,
             output=output,
             error=error,

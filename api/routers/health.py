@@ -1,8 +1,10 @@
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
-from api.auth import Reader, Services
+from api.auth import Manager, Reader, Services
 from api.bodies import StrictRoute
 from api.errors import REFUSED
+from core.llm import Trial
 from services.health import Readiness, Workers
 
 router = APIRouter(tags=["health"], route_class=StrictRoute)
@@ -39,3 +41,20 @@ async def metrics(request: Request) -> Response:
 async def list_workers(_: Reader, services: Services) -> Workers:
     """Who asks for work, how much waits, and whether anybody is there at all."""
     return await services.health.workers()
+
+
+class ModelHealth(BaseModel):
+    """What came of asking the model of each capability for a word."""
+
+    ok: bool
+    capabilities: list[Trial]
+
+
+@router.get("/api/health/llm", responses=REFUSED, tags=["llm"])
+async def try_models(access: Manager, services: Services) -> ModelHealth:
+    """Asks the model of each capability for one word, with the keys this workspace's runs use.
+
+    An admin key asks with the installation's. The few tokens this takes are not counted.
+    """
+    trials = await services.llm.health(access.workspace_id or "")
+    return ModelHealth(ok=all(trial.ok for trial in trials), capabilities=trials)
