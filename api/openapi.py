@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from api.auth import scopes_of
+from api.glossary import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,6 +80,7 @@ def _page(app: FastAPI, needed: dict[tuple[str, str], tuple[str, ...] | None]) -
                 said = " or ".join(f"`{scope}`" for scope in scopes)
                 operation["description"] += f"\n\nNeeds {said}."
             _say_problem_json(operation)
+    describe(page["components"]["schemas"])
     return page
 
 

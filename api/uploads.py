@@ -37,7 +37,7 @@ class Bundle(Asked):
 class NamedBundle(Bundle):
     """Without a name, it is the one that SKILL.md gives itself."""
 
-    name: str | None = Field(None, max_length=200)
+    name: str | None = Field(None, max_length=200, description="what it is to be called")
 
 
 def _request_body(model: type[Asked]) -> dict[str, Any]:

@@ -19,7 +19,13 @@ PAYLOADS = {
             "application/json": {
                 "schema": {
                     "type": "object",
-                    "properties": {"payloads": {"type": "array", "items": {"type": "object"}}},
+                    "properties": {
+                        "payloads": {
+                            "type": "array",
+                            "items": {"type": "object"},
+                            "description": "as Temporal's JSON has them",
+                        }
+                    },
                 }
             }
         },

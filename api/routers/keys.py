@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api.auth import CanManage, Services
@@ -54,6 +54,10 @@ async def list_keys(
 
 
 @router.delete("/{key_id}", status_code=204)
-async def revoke_key(key_id: str, visit: CanManage, services: Services) -> None:
+async def revoke_key(
+    key_id: Annotated[str, Path(description="the id of the key, not the key itself")],
+    visit: CanManage,
+    services: Services,
+) -> None:
     """It opens nothing from now on."""
     await services.keys.revoke(visit.workspace.id, key_id)

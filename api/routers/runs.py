@@ -110,9 +110,11 @@ Action = Annotated[Pause | Resume | Cancel | Retry | Approve | Reject, Discrimin
 async def list_runs(
     visit: CanRead,
     services: Services,
-    skill: Annotated[str | None, Query(max_length=64)] = None,
-    status: Annotated[RunStatus | None, Query()] = None,
-    trigger: Annotated[Trigger | None, Query()] = None,
+    skill: Annotated[
+        str | None, Query(max_length=64, description="of this skill, also if it was removed")
+    ] = None,
+    status: Annotated[RunStatus | None, Query(description="as they stand")] = None,
+    trigger: Annotated[Trigger | None, Query(description="started by this")] = None,
     q: Annotated[
         str | None,
         Query(max_length=200, description="looked for in skill, run id, label and error code"),
@@ -167,7 +169,13 @@ async def get_log(
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-    last_event_id: Annotated[str | None, Header(max_length=2000)] = None,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            max_length=2000,
+            description="the `id` that a stream told last: it goes on there; comes before `cursor`",
+        ),
+    ] = None,
 ) -> Page[LogEvent] | StreamingResponse:
     """What happened, event by event. An event's `id` is the same whenever and however it is read.
 

@@ -1,6 +1,6 @@
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -24,6 +24,8 @@ router = APIRouter(
     route_class=StrictRoute,
     responses=REFUSED,
 )
+
+Skill = Annotated[str, Path(description="the skill's name", examples=["pipeline-hygiene"])]
 
 
 class SkillPage(SkillSummary):
@@ -80,7 +82,7 @@ async def check_skill(visit: CanRead, services: Services, request: Request) -> C
 
 
 @router.get("/{skill}")
-async def get_skill(skill: str, visit: CanRead, services: Services) -> SkillPage:
+async def get_skill(skill: Skill, visit: CanRead, services: Services) -> SkillPage:
     """One skill: its inputs, its steps and its files."""
     workspace = visit.workspace.id
     version = await services.skills.get(workspace, skill)
@@ -99,7 +101,7 @@ async def get_skill(skill: str, visit: CanRead, services: Services) -> SkillPage
 
 @router.put("/{skill}", openapi_extra={"requestBody": BUNDLE})
 async def upload_skill(
-    skill: str, visit: CanManage, services: Services, request: Request
+    skill: Skill, visit: CanManage, services: Services, request: Request
 ) -> Uploaded:
     """Upload a bundle, as JSON or as a zip. It runs at once; runs in flight keep what they have.
 
@@ -111,7 +113,7 @@ async def upload_skill(
 
 
 @router.delete("/{skill}", status_code=204)
-async def remove_skill(skill: str, visit: CanManage, services: Services) -> None:
+async def remove_skill(skill: Skill, visit: CanManage, services: Services) -> None:
     """Remove it from the list. Runs in flight and retries keep their version."""
     await services.skills.remove(visit.workspace.id, skill)
 
@@ -127,7 +129,7 @@ async def remove_skill(skill: str, visit: CanManage, services: Services) -> None
     },
 )
 async def run_skill(
-    skill: str,
+    skill: Skill,
     visit: CanRun,
     services: Services,
     wait: Wait,
@@ -147,7 +149,7 @@ async def run_skill(
 
 @router.get("/{skill}/runs", tags=["runs"])
 async def list_runs_of_skill(
-    skill: str, visit: CanRead, services: Services, limit: Limit = 50, cursor: Cursor = None
+    skill: Skill, visit: CanRead, services: Services, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[RunLine]:
     """The runs of one skill, newest first; also of one that was removed."""
     page = await services.runs.list_page(visit.workspace.id, RunFilter(skill=skill), limit, cursor)
@@ -158,7 +160,7 @@ async def list_runs_of_skill(
 
 @router.get("/{skill}/runs/{run_id}", tags=["runs"])
 async def get_run_of_skill(
-    skill: str, visit: CanRead, run_visit: CanReadRun, services: Services
+    skill: Skill, visit: CanRead, run_visit: CanReadRun, services: Services
 ) -> Run:
     """The whole run."""
     run = run_visit.run

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 
+from api import glossary
 from api.app import create_app
 from api.routers import runs
 
@@ -78,6 +79,41 @@ def test_an_operation_is_explained(name: str, operation: dict[str, Any]) -> None
     if operation["x-scopes"] and not name.startswith("GET /api/workers"):
         assert operation["security"] == [{"key": []}, {"bearer": []}]
         assert set(operation["responses"]["default"]["content"]) == {"application/problem+json"}
+
+
+def parts() -> list[tuple[str, dict[str, Any]]]:
+    """Every parameter, and every field of what is sent and answered."""
+    schemas = dict(PAGE["components"]["schemas"])
+    for name, operation in operations():
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            schemas[name] = media["schema"]
+    return [
+        *(
+            (f"{name} ?{parameter['name']}", parameter)
+            for name, operation in operations()
+            for parameter in operation.get("parameters", ())
+        ),
+        *(
+            (f"{name}.{field}", part)
+            for name, schema in schemas.items()
+            for field, part in schema.get("properties", {}).items()
+        ),
+    ]
+
+
+def test_every_field_and_parameter_is_explained() -> None:
+    """Where it has no description of its own, api/glossary.py says it."""
+    assert [name for name, part in parts() if not part.get("description")] == []
+
+
+def test_the_glossary_speaks_of_nothing_that_is_gone() -> None:
+    schemas = {
+        (name.partition("-")[0], field)
+        for name, schema in PAGE["components"]["schemas"].items()
+        for field in schema.get("properties", {})
+    }
+    assert glossary.FIELDS_OF.keys() - schemas == set()
+    assert glossary.FIELDS.keys() - {field for _, field in schemas} == set()
 
 
 def test_operations_have_names_of_their_own() -> None:
