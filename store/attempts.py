@@ -23,6 +23,11 @@ LIST = """
     WHERE run_id = $1 ORDER BY at, path, attempt
 """
 
+CODES = """
+    SELECT code FROM attempts WHERE run_id = $1 AND workspace_id = $2 AND path = $3
+    ORDER BY attempt
+"""
+
 
 class AttemptNote(Frozen):
     path: str
@@ -69,6 +74,11 @@ class Attempts:
             )
             for row in await self._pool.fetch(LIST, run_id)
         ]
+
+    async def codes(self, run_id: str, workspace: str, path: str) -> tuple[str, ...]:
+        """What the attempts until now failed with; those that a dead worker had are not among."""
+        rows = await self._pool.fetch(CODES, run_id, workspace, path)
+        return tuple(row["code"] for row in rows)
 
     def _open(self, sealed: bytes, place: str) -> Failure:
         return Failure.model_validate(self._keyring.open_json(sealed, place))
