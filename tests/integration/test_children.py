@@ -55,13 +55,12 @@ def asked(run: str, **more: Any) -> ChildRequest:
         depth=2,
         pins={"child": "v1"},
         allowed_tools=("*",),
-        max_tokens=500,
     )
     known: dict[str, Any] = {"skill": "child", "inputs": {}, "parent": "parent-1", "path": "call"}
     return ChildRequest(run=run, origin=origin, **{**known, **more})
 
 
-async def test_child_runs_the_pinned_version_with_its_own_tools_and_its_parents_bounds(
+async def test_child_runs_the_pinned_version_with_its_own_tools_in_its_parents_mode(
     runs: Runs,
 ) -> None:
     ready = await PinnedChildren(runs, OneVersion()).prepare(asked("c1"))
@@ -70,7 +69,7 @@ async def test_child_runs_the_pinned_version_with_its_own_tools_and_its_parents_
     assert (row.status, row.parent, row.lineage, row.retry_of) == ("queued", "parent-1", "c1", None)
     assert (ready.origin.version, ready.inputs) == ("v1", {"n": 3})
     assert (ready.origin.mode, ready.origin.depth) == ("dry", 3)
-    assert (ready.origin.allowed_tools, ready.origin.max_tokens) == (("echo",), 500)
+    assert ready.origin.allowed_tools == ("echo",)
 
 
 async def test_retries_of_a_child_are_of_one_lineage(runs: Runs) -> None:
