@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import NoReturn, Protocol
 
@@ -8,19 +9,24 @@ from activities.attempts import AttemptNotes, fail
 from activities.beginnings import Beginnings
 from activities.failures import failure_of
 from core.effects import MODEL, ModelReply, ModelRequest
-from core.errors import PerdureError, ToolFailed
+from core.errors import BadResponse, PerdureError, ToolFailed
 from core.llm import Guide, ModelQuestion, OfferedTool
 from core.tool import ToolSpec
 
 log = logging.getLogger("perdure.steps")
 DEFAULT_MAX_TOKENS = 4_096
+ATTEMPTS_A_ROUND = 1_000
 
 
 class Router(Protocol):
     async def answer(
-        self, request: ModelRequest, question: ModelQuestion, attempt: int
+        self,
+        request: ModelRequest,
+        question: ModelQuestion,
+        attempt: int,
+        failed_with: Sequence[str] = (),
     ) -> ModelReply:
-        """Chooses the model, pays from the budget, asks."""
+        """Chooses the model, pays from the budget, asks; `failed_with` are codes."""
         ...
 
 
@@ -34,13 +40,19 @@ class Guides(Protocol):
         ...
 
 
+class Notes(AttemptNotes, Protocol):
+    async def codes(self, run_id: str, workspace: str, path: str) -> tuple[str, ...]:
+        """What the attempts until now failed with."""
+        ...
+
+
 class ModelActivities:
     def __init__(
         self,
         router: Router,
         tools: Tools,
         guides: Guides,
-        attempts: AttemptNotes,
+        attempts: Notes,
         beginnings: Beginnings,
     ) -> None:
         self._beginnings = beginnings
@@ -52,16 +64,26 @@ class ModelActivities:
     @activity.defn(name=MODEL)
     async def call(self, request: ModelRequest) -> ModelReply:
         self._beginnings.tell(request.began)
-        attempt = activity.info().attempt
+        failed_with: tuple[str, ...] = ()
         try:
-            return await self._router.answer(request, await self._question(request), attempt)
+            failed_with = await self._failed_with(request)
+            question = await self._question(request)
+            attempt = request.round * ATTEMPTS_A_ROUND + activity.info().attempt
+            return await self._router.answer(request, question, attempt, failed_with)
         except PerdureError as error:
-            await self._fail(request, error)
+            await self._fail(request, error, failed_with)
         except Exception as error:
             # The text of an unknown error may hold what was sent; its name does not.
             log.exception("%s %s", request.context.run, request.context.path)
             unknown = ToolFailed(f"the model could not be asked: {type(error).__name__}")
-            await self._fail(request, unknown)
+            await self._fail(request, unknown, failed_with)
+
+    async def _failed_with(self, request: ModelRequest) -> tuple[str, ...]:
+        info = activity.info()
+        if info.attempt == 1:
+            return ()
+        context = request.context
+        return await self._attempts.codes(context.run, context.workspace, info.activity_id)
 
     async def _question(self, request: ModelRequest) -> ModelQuestion:
         context = request.context
@@ -87,11 +109,15 @@ class ModelActivities:
             if (bool(guide.files) if spec.own else offers(request, spec))
         )
 
-    async def _fail(self, request: ModelRequest, error: PerdureError) -> NoReturn:
+    async def _fail(
+        self, request: ModelRequest, error: PerdureError, failed_with: Sequence[str]
+    ) -> NoReturn:
         attempt = activity.info().attempt
         failure = failure_of(error, request.context.path, attempt)
         limit = request.attempts
         final = not error.retryable or (limit is not None and attempt >= limit)
+        # What cannot be read twice will not be readable a third time, and each costs.
+        final = final or (isinstance(error, BadResponse) and error.code in failed_with)
         await fail(self._attempts, request.context, error, failure, final=final)
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from core.budget import (
     AlreadyAnswered,
@@ -28,6 +28,7 @@ from core.errors import (
     InvalidKey,
     InvalidModelRequest,
     ModelConfig,
+    ModelError,
     ModelNotFound,
     Overloaded,
     ProviderError,
@@ -38,12 +39,23 @@ from core.errors import (
     RequestTooLarge,
     RunTokensExhausted,
 )
-from core.llm import KeySource, ModelAnswer, ModelChoices, ModelQuestion, Usage
+from core.llm import (
+    Capability,
+    KeySource,
+    ModelAnswer,
+    ModelChoices,
+    ModelQuestion,
+    Trial,
+    Usage,
+    UserTurn,
+)
 
-# Attempts at one model before the next in the chain; Temporal counts them.
+# Failures of one model before the next in the chain is asked.
 OWN_ATTEMPTS = 2
 TRY_ANOTHER_NOW = (QuotaExhausted, ModelNotFound)
-TRY_ANOTHER_LATER = (Overloaded, ProviderError, ProviderTimeout, ConnectionFailed)
+TRY_ANOTHER_LATER = {
+    error.code for error in (Overloaded, ProviderError, ProviderTimeout, ConnectionFailed)
+}
 # After these the provider surely took nothing on, so the reservation is given back.
 NOT_PROCESSED = (
     RateLimited,
@@ -60,6 +72,8 @@ NOT_PROCESSED = (
 LONGEST_CALL = timedelta(minutes=10)
 SOON = timedelta(seconds=2)
 BYTES_A_TOKEN = 3
+TRIAL_TOKENS = 64
+TRIAL_WITHIN = timedelta(seconds=20)
 LEAST_ANSWER = 256  # tokens; with less there is no point in asking
 DEMO = "demo"
 
@@ -123,11 +137,19 @@ class Router:
         self._platform_keys = platform_keys
 
     async def answer(
-        self, request: ModelRequest, question: ModelQuestion, attempt: int
+        self,
+        request: ModelRequest,
+        question: ModelQuestion,
+        attempt: int,
+        failed_with: Sequence[str] = (),
     ) -> ModelReply:
+        """`failed_with` are the codes of the attempts before: patience is asked for by some."""
         choices = await self._configs.choices(request.context.workspace)
         chain = self._chain(request, choices)
-        first = min((attempt - 1) // OWN_ATTEMPTS, len(chain) - 1)
+        # Whoever of the chain answers: it was asked of the first.
+        question = question.model_copy(update={"model": chain[0].model})
+        lost = sum(code in TRY_ANOTHER_LATER for code in failed_with)
+        first = min(lost // OWN_ATTEMPTS, len(chain) - 1)
         for choice in chain[first:-1]:
             try:
                 return await self._ask(choice, request, question, choices, attempt)
@@ -135,9 +157,36 @@ class Router:
                 continue
         return await self._ask(chain[-1], request, question, choices, attempt)
 
+    async def trials(self, workspace: str) -> list[Trial]:
+        """Asks the first model of each capability for a word; that is not counted anywhere."""
+        choices = await self._configs.choices(workspace)
+        return list(
+            await asyncio.gather(*(self._try(name, choices) for name in get_args(Capability)))
+        )
+
+    async def _try(self, capability: Capability, choices: ModelChoices) -> Trial:
+        try:
+            choice = self._reachable(choices.routing[capability], choices)[0]
+        except ModelConfig as error:
+            return Trial(capability=capability, detail=error.message)
+        known = Trial(capability=capability, model=choice.model, key_source=choice.source)
+        question = ModelQuestion(
+            model=choice.model, turns=(UserTurn(text="Say ok."),), max_tokens=TRIAL_TOKENS
+        )
+        began = time.monotonic()
+        try:
+            await self._within(choice, question, TRIAL_WITHIN)
+        except ModelError as error:
+            return known.model_copy(update={"detail": f"{error.code}: {error.message}"})
+        latency = round((time.monotonic() - began) * 1000)
+        return known.model_copy(update={"ok": True, "latency_ms": latency})
+
     def _chain(self, request: ModelRequest, choices: ModelChoices) -> list[Choice]:
-        """Never from a workspace's own key to the platform's: that would move the cost."""
         named = (request.model,) if request.model else choices.routing[request.capability]
+        return self._reachable(named, choices)
+
+    def _reachable(self, named: Sequence[str], choices: ModelChoices) -> list[Choice]:
+        """Never from a workspace's own key to the platform's: that would move the cost."""
         chain = [found for name in named if (found := self._choice(name, choices)) is not None]
         if not chain:
             raise ModelConfig(f"no key for {', '.join(named)}: set one with `perdure llm config`")
@@ -181,8 +230,9 @@ class Router:
         began = time.monotonic()
         try:
             answer = await self._within(choice, question, request.timeout or LONGEST_CALL)
-        except NOT_PROCESSED:
-            await self._budgets.release(reserved.call)
+        except ModelError as error:
+            if isinstance(error, NOT_PROCESSED) or never_arrived(error):
+                await self._budgets.release(reserved.call)
             raise
         latency = round((time.monotonic() - began) * 1000)
         now = datetime.now(UTC)
@@ -231,7 +281,7 @@ class Router:
                 key_source=choice.source,
                 call_key=f"{context.lineage}:{context.path}",
                 attempt=attempt,
-                request_hash=request_hash(request, question, choice),
+                request_hash=request_hash(request, question),
                 tokens=tokens + question.max_tokens,
                 least=tokens + min(LEAST_ANSWER, question.max_tokens),
                 run_limit=lower(request.run_limit, choices.run_max_tokens),
@@ -251,6 +301,10 @@ class Router:
                 raise BudgetCrowded("calls under way hold the budget", retry_after=SOON)
 
 
+def never_arrived(error: ModelError) -> bool:
+    return isinstance(error, ConnectionFailed) and error.data.get("processed") == "no"
+
+
 def lower(one: int | None, other: int | None) -> int | None:
     """None is no limit."""
     return min((each for each in (one, other) if each is not None), default=None)
@@ -261,7 +315,16 @@ def estimated(question: ModelQuestion) -> int:
     return len(canonical(question.model_dump(mode="json")).encode()) // BYTES_A_TOKEN + 1
 
 
-def request_hash(request: ModelRequest, question: ModelQuestion, choice: Choice) -> str:
+def request_hash(request: ModelRequest, question: ModelQuestion) -> str:
     """The same question to the same model, so that its answer may serve again."""
-    asked = question.model_copy(update={"model": ""}).model_dump(mode="json")
-    return digest_of_text(canonical([request.capability, choice.provider == DEMO, asked]))
+    return digest_of_text(canonical([request.capability, question.model_dump(mode="json")]))
+
+
+class KeyChecks:
+    """Whether a provider takes a key, before it is kept."""
+
+    def __init__(self, providers: Mapping[str, Any]) -> None:
+        self._providers = providers
+
+    async def check(self, provider: str, key: str) -> None:
+        await self._providers[provider].check_key(key, ())

@@ -16,6 +16,8 @@ from workflows.state import RunState
 
 # The reset is known to the second; whoever tops up or raises the limit wakes the run before.
 LONGEST_SLEEP = timedelta(hours=1)
+SHORTEST_LOOK = timedelta(seconds=2)
+LONGEST_LOOK = timedelta(minutes=1)
 
 
 async def ask(run: RunState, call: Ask) -> ModelAnswer:
@@ -39,9 +41,15 @@ async def ask(run: RunState, call: Ask) -> ModelAnswer:
                 return (await start(run, call, digest, number)).answer
         except ActivityError as error:
             failed = step_failure(error, call.path, run)
-            if not isinstance(failed, StepFailed) or failed.failure.code != "budget_exceeded":
+            if not isinstance(failed, StepFailed):
                 raise failed from None
-            await budget(run, call.path, failed.failure, woken)
+            match failed.failure.code:
+                case "budget_exceeded":
+                    await budget(run, call.path, failed.failure, woken)
+                case "budget_crowded":
+                    await crowd(run, call.path, number, woken)
+                case _:
+                    raise failed from None
         number += 1
 
 
@@ -73,6 +81,7 @@ def start(
         allowed_tools=origin.allowed_tools,
         timeout=call.timeout,
         attempts=call.retry.attempts if call.retry else None,
+        round=number,
         run_limit=origin.max_tokens,
         settled=run.take_settled(),
         began=run.take_begun(),
@@ -103,4 +112,14 @@ async def budget(run: RunState, path: str, failure: Failure, woken: int) -> None
             lambda: run.woken > woken,
             timeout=length,
             timeout_summary=f"{path}: looks for budget again",
+        )
+
+
+async def crowd(run: RunState, path: str, number: int, woken: int) -> None:
+    """Others hold what this call needs; their calls may take minutes, and attempts are few."""
+    with suppress(TimeoutError):
+        await workflow.wait_condition(
+            lambda: run.woken > woken,
+            timeout=min(LONGEST_LOOK, SHORTEST_LOOK * 2 ** min(number, 10)),
+            timeout_summary=f"{path}: others hold the budget",
         )

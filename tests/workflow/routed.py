@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +71,7 @@ class Routed:
 
 
 @asynccontextmanager
-async def open_routed(pool: Pool, handlers: Sequence[Handler] = ()) -> AsyncIterator[Routed]:
+async def open_routed(pool: Pool, handlers: Sequence[Handler] = ()) -> AsyncGenerator[Routed]:
     async with open_server(handlers=tuple(handlers), record="bodies") as demo:
         settings = ProviderSettings(
             base_urls={"anthropic": demo.url, "openai": f"{demo.url}/v1"},

@@ -12,7 +12,7 @@ from core.effects import ModelReply
 from store.pool import Pool
 from tests.workflow.routed import Routed, ask, open_routed
 
-ASKED = {"prompt": "How many?", "model": "anthropic/one"}
+ASKED: dict[str, Any] = {"prompt": "How many?", "model": "anthropic/one"}
 
 
 @pytest_asyncio.fixture
