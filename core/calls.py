@@ -54,15 +54,19 @@ def check_tools(
         if tool is None:
             report.error(path, f"unknown tool {quoted(name)}{near(name, tools)}")
             continue
-        _check_allowed(report, path, tool, allowed)
+        _check_allowed(report, path, tool, step.fields["arguments"], allowed)
         _check_arguments(report, step, tool)
 
 
 def _check_allowed(
-    report: Report, path: Path, tool: ToolSpec, allowed: tuple[str, ...] | None
+    report: Report,
+    path: Path,
+    tool: ToolSpec,
+    arguments: Mapping[str, Any],
+    allowed: tuple[str, ...] | None,
 ) -> None:
     if allowed is None:
-        if tool.effect == "write":
+        if tool.may_write(arguments):
             message = f"`{tool.name}` may write, and SKILL.md has no `allowed-tools`"
             report.warn(path, f"{message}: then only reading is allowed; list it there")
     elif not any(fnmatchcase(tool.name, pattern) for pattern in allowed):

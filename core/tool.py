@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, NewType
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from core.model import Frozen
 
@@ -34,7 +34,8 @@ class RunContext(Frozen):
 class Tool:
     """A typed async function that compute steps call and models are offered.
 
-    `effect` may depend on the input; `static_effect` is what is known without it.
+    `effect` may depend on the input; `static_effect` is what is known without it, and `reads` the
+    values that say enough: a call only reads where each of these arguments has one of its own.
     """
 
     name: ToolName
@@ -47,6 +48,7 @@ class Tool:
     secret_fields: frozenset[str] = frozenset()
     # Allowed whatever SKILL.md lists: it reaches nothing but the skill itself.
     own: bool = False
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True)
@@ -71,3 +73,14 @@ class ToolSpec(Frozen):
     timeout: float
     secret_fields: tuple[str, ...] = ()
     own: bool = False
+    reads: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
+
+    def may_write(self, given: Mapping[str, Any]) -> bool:
+        """Of a call as it is written: an expression is none of the values that only read."""
+        if self.effect == "read" or not self.reads:
+            return self.effect == "write"
+        known: dict[str, Any] = self.arguments.get("properties", {})
+        return any(
+            given.get(name, known.get(name, {}).get("default")) not in values
+            for name, values in self.reads.items()
+        )

@@ -108,6 +108,7 @@ def http_request(outbound: Outbound) -> Tool:
         effect_of,
         timeout=timedelta(seconds=MAX_SECONDS) + ROOM_TO_REPORT,
         secret_fields=frozenset({"headers"}),
+        reads={"method": SAFE},
     )
     async def http_request(request: HttpRequest, context: ToolContext) -> Any:
         """Call an HTTP API and return {status, headers, body}.

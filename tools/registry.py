@@ -13,7 +13,7 @@ from core.errors import ToolUnknown
 from core.tool import Effect, Tool, ToolContext, ToolName, ToolSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 DEFAULT_TIMEOUT = timedelta(seconds=60)
@@ -26,10 +26,12 @@ def tool(
     *,
     timeout: timedelta = DEFAULT_TIMEOUT,
     secret_fields: frozenset[str] = frozenset(),
+    reads: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Callable[[Callable[[A, ToolContext], Awaitable[Any]]], Tool]:
     """Makes a tool of an async function; its name, docstring and first parameter say the rest.
 
-    An effect that depends on the input counts as `write` wherever the input is not known yet.
+    An effect that depends on the input counts as `write` wherever the input is not known yet,
+    unless `reads` names the values of an argument with which the tool only reads.
     """
 
     effect_of: Callable[[Any], Effect]
@@ -48,7 +50,8 @@ def tool(
         if not (description := inspect.getdoc(function)):
             raise TypeError(f"the tool {name} needs a docstring: it is what its callers read")
         arguments = _arguments_of(function, name)
-        unknown = secret_fields - arguments.model_json_schema()["properties"].keys()
+        named = secret_fields | (reads or {}).keys()
+        unknown = named - arguments.model_json_schema()["properties"].keys()
         if unknown:
             raise TypeError(f"the tool {name} has no argument {', '.join(sorted(unknown))}")
 
@@ -66,6 +69,7 @@ def tool(
             static_effect=static_effect,
             timeout=timeout,
             secret_fields=secret_fields,
+            reads=reads or {},
         )
 
     return declare
@@ -80,6 +84,7 @@ def spec(tool: Tool) -> ToolSpec:
         timeout=tool.timeout.total_seconds(),
         secret_fields=tuple(sorted(tool.secret_fields)),
         own=tool.own,
+        reads=dict(tool.reads),
     )
 
 

@@ -48,6 +48,7 @@ TOOLS = {
         effect="write",
         timeout=60,
         secret_fields=("headers",),
+        reads={"method": ("GET", "HEAD")},
     ),
     "crm_stale_deals": ToolSpec(
         name="crm_stale_deals",

@@ -227,6 +227,20 @@ def test_a_writing_tool_needs_to_be_listed_and_the_author_is_told() -> None:
     assert str(warning).startswith("flow.yaml:1:26: `mail_send` may write")
 
 
+@pytest.mark.parametrize("method", ["", ", method: GET"])
+def test_a_call_that_only_reads_needs_no_word(method: str) -> None:
+    flow = f"steps: [{{id: a, compute: http_request, with: {{url: 'https://x.org'{method}}}}}]"
+    assert warnings(check(flow, skill_md())) == []
+
+
+@pytest.mark.parametrize("method", ["POST", "'${inputs.how}'"])
+def test_a_call_that_may_write_is_told_of(method: str) -> None:
+    call = f"{{url: 'https://x.org', method: {method}}}"
+    flow = f"inputs: {{how: {{}}}}\nsteps: [{{id: a, compute: http_request, with: {call}}}]"
+    (warning,) = warnings(check(flow, skill_md()))
+    assert "`http_request` may write" in warning.message
+
+
 PYTHON = {
     "SKILL.md": SKILL_MD.encode(),
     "workflow.py": b"",

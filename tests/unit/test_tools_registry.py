@@ -139,6 +139,19 @@ def test_a_secret_field_must_be_an_argument() -> None:
         tool("read", secret_fields=frozenset({"token"}))(crm_get_deal.call)
 
 
+def test_a_tool_says_with_which_values_it_only_reads() -> None:
+    told = spec(tool(lambda _: "write", reads={"stage": ("open", "new")})(crm_get_deal.call))
+    assert told.reads == {"stage": ("open", "new")}
+    # Where nothing is given, the default counts, and an expression may be anything.
+    assert [told.may_write(given) for given in ({}, {"stage": "won"}, {"stage": "${x}"})] == [
+        False,
+        True,
+        True,
+    ]
+    with pytest.raises(TypeError, match="no argument satge"):
+        tool("write", reads={"satge": ("open",)})(crm_get_deal.call)
+
+
 def test_a_tool_whose_name_is_too_long_is_refused() -> None:
     async def short(deal: Deal, context: ToolContext) -> None:
         """Fine."""
@@ -154,6 +167,7 @@ async def test_the_specs_of_this_installation_are_those_of_its_registry() -> Non
     assert [(told.name, told.effect) for told in specs()] == [
         ("echo", "read"),
         ("http_request", "write"),
+        ("skill_file", "read"),
     ]
     for told in specs():
         assert told.arguments["additionalProperties"] is False
