@@ -1,7 +1,7 @@
 import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from temporalio import activity
 
@@ -104,7 +104,11 @@ class ModelActivities:
         if request.tools is None:
             return ()
         return tuple(
-            OfferedTool(name=spec.name, description=spec.description, parameters=spec.arguments)
+            OfferedTool(
+                name=spec.name,
+                description=spec.description,
+                parameters=of_files(spec, guide) if spec.own else spec.arguments,
+            )
             for spec in sorted(self._tools.specs(), key=lambda spec: spec.name)
             if (bool(guide.files) if spec.own else offers(request, spec))
         )
@@ -136,3 +140,9 @@ def offers(request: ModelRequest, spec: ToolSpec) -> bool:
     if request.allowed_tools is None:
         return spec.effect == "read"
     return any(fnmatchcase(spec.name, pattern) for pattern in request.allowed_tools)
+
+
+def of_files(spec: ToolSpec, guide: Guide) -> dict[str, Any]:
+    """The tool that reads a skill's files, with the files there are to choose from."""
+    path = {"type": "string", "enum": list(guide.files)}
+    return {**spec.arguments, "properties": {"path": path}}

@@ -187,7 +187,7 @@ class HttpFailedForNow(HttpFailed):
 
 
 class ModelError(StepError):
-    """`data` may hold provider, model, status, in_stream, usage, and processed="no" if nothing ran."""
+    """`data` may hold provider, model, status, in_stream, usage; processed="no" if nothing ran."""
 
     code = "model_failed"
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, assert_never
 
 from core.depth import MAX_DEPTH, too_deep
-from core.digest import canonical
+from core.digest import canonical, size_of
 from core.effects import Settled
 from core.execution import (
     Approval,
@@ -55,6 +55,7 @@ from core.template import SecretUse, Template, compile_template
 
 T = TypeVar("T")
 MAX_ITEMS = 20_000
+MOST_KEPT = 16_000_000  # bytes
 FUEL_BETWEEN_BREATHS = 1_000_000
 FUEL_OF_A_STEP = 200  # what a step costs besides its expressions
 FIRST_BACKOFF = timedelta(seconds=1)
@@ -76,6 +77,7 @@ class Interpreter:
     def __init__(self, effects: Effects) -> None:
         self._effects = effects
         self._spent = 0
+        self._kept = 0
         self._templates: dict[str, Template] = {}
 
     async def run(self, flow: Flow, frame: Frame) -> Any:
@@ -261,6 +263,7 @@ class Interpreter:
                 )
             case SetStep():
                 values = self._render(step.id, step.values, frame, path)[0]
+                self._keep(values, path)
                 frame.names["vars"].update(values)
                 return values
             case GroupStep():
@@ -285,6 +288,13 @@ class Interpreter:
                 return await answered(self._effects, step, prompt, path, frame.halt)
             case _:
                 assert_never(step)
+
+    def _keep(self, values: Any, path: str) -> None:
+        """What `set` writes stays in the worker's memory for as long as the run is there."""
+        self._kept += size_of(values)
+        if self._kept > MOST_KEPT:
+            message = f"what `set` steps wrote is over {MOST_KEPT:,} bytes together"
+            raise StepFailed(Failure(code="value_too_large", message=message, step=path))
 
     async def _parallel(self, step: ParallelStep, frame: Frame) -> dict[str, Any]:
         halt = Halt(frame.halt)

@@ -82,3 +82,12 @@ async def test_longest_pause_between_attempts_is_never_below_the_first() -> None
     group = {"kind": "steps", "id": "g", "steps": [compute("a", 1)], "retry": retry}
     await run(flow(group), effects)
     assert [length.total_seconds() for _, length in effects.backed_off] == [300, 300, 300]
+
+
+async def test_set_steps_cannot_fill_the_memory_of_a_worker() -> None:
+    doubled = [
+        {"kind": "set", "id": f"s{n}", "values": {f"v{n}": "${inputs.text + inputs.text}"}}
+        for n in range(20)
+    ]
+    with pytest.raises(StepFailed, match="over 16,000,000 bytes together"):
+        await run(flow(*doubled), Remembering(), text="x" * 500_000)
