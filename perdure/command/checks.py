@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -127,6 +126,8 @@ async def _examine_gateway(
 
 
 async def _soon(asking: Awaitable[T]) -> T:
+    import asyncio
+
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
             return await asking

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 skills = group("skills", "Write skills, check them, send them to the gateway.")
 root.add_typer(skills)
 
+ASK_WITHIN = 2.0  # seconds, where the answer is not needed
+
 Name = Annotated[str, typer.Argument(metavar="SKILL", help="The skill's name.")]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder with its SKILL.md.")]
 NameOfFolder = Annotated[
@@ -95,6 +97,7 @@ async def new(
     """Write the folder of a new skill that runs as it is."""
     from perdure.command.starter import write_skill
 
+    await _refuse_built_in(session, name)
     folder = write_skill(name, parent)
     if session.form == "json":
         session.output.document({"name": name, "folder": str(folder)})
@@ -141,6 +144,22 @@ async def remove(session: Session, name: Name) -> None:
         session.output.document({"name": name, "removed": True})
     else:
         session.output.say(f"{name} was removed")
+
+
+async def _refuse_built_in(session: Session, name: str) -> None:
+    """Its folder could never be pushed; where no gateway says so, none is needed."""
+    import asyncio
+
+    from perdure.errors import BadUsage, PerdureError
+
+    try:
+        async with asyncio.timeout(ASK_WITHIN), session.client() as client:
+            found = await client.skills.get(name)
+    except (PerdureError, TimeoutError):
+        return
+    if found.trust_level == "built_in":
+        refused = f"{name} comes with this installation and cannot be pushed over"
+        raise BadUsage(f"{refused}: choose another name")
 
 
 def _print_faults(session: Session, folder: Path, faults: Sequence[Fault]) -> None:

@@ -520,10 +520,35 @@ def test_a_gateway_that_is_not_there_is_named_with_the_ports_it_wants(
     assert "x is not a port" in told.out
 
 
+def test_a_new_skill_cannot_have_the_name_of_a_built_in_one(
+    gateway: StandIn, perdure: Any, tmp_path: Path
+) -> None:
+    built_in = {"name": "hello", "trust_level": "built_in"}
+    gateway.answer("GET /api/workspaces/demo/skills/hello", 200, built_in)
+    told = perdure("skills", "new", "hello")
+    assert told.code == 2
+    assert "hello comes with this installation" in told.err
+    assert not (tmp_path / "hello").exists()
+
+
+@pytest.mark.parametrize("trust", ["unknown", "workspace"])
+def test_any_other_name_is_free(gateway: StandIn, perdure: Any, tmp_path: Path, trust: str) -> None:
+    if trust == "workspace":
+        mine = {"name": "greet", "trust_level": trust}
+        gateway.answer("GET /api/workspaces/demo/skills/greet", 200, mine)
+    assert perdure("skills", "new", "greet").code == 0
+    assert (tmp_path / "greet" / "SKILL.md").exists()
+
+
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_a_new_skill_needs_no_gateway(nowhere: Path, perdure: Any) -> None:
+    assert perdure("skills", "new", "hello").code == 0
+    assert (nowhere / "hello" / "flow.yaml").exists()
 
 
 def test_a_url_without_a_key_lacks_the_key(
