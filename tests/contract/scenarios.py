@@ -17,7 +17,15 @@ from typing import Any
 
 from temporalio.client import WorkflowHandle, WorkflowHistory
 
-from core.effects import DECIDE, PAUSE, RESUME, ChildReady, ChildRequest
+from core.effects import (
+    DECIDE,
+    PAUSE,
+    RESUME,
+    ChildReady,
+    ChildRequest,
+    ModelReply,
+    ModelRequest,
+)
 from core.flow import Flow
 from core.run import RunOrigin
 from core.tool import Actor
@@ -26,6 +34,7 @@ from store.runs import NewRun
 from store.schema import migrate
 from tests.kernel import Kernel, open_kernel, with_children
 from tests.servers import Servers
+from tests.talk import Talk, says
 from tests.workflow.continuing import Continuing
 from tests.workflow.flows import QUICK, flow, watched
 from worker import python_skills
@@ -130,6 +139,35 @@ async def continued(kernel: Kernel) -> Handle:
     return await kernel.start_type("continuing", {"parts": 2, "fails": 0})
 
 
+async def models(kernel: Kernel) -> Handle:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    reads = {"kind": "extract", "id": "read", "prompt": "Read.", "output_schema": schema}
+    sorts = {
+        "kind": "classify",
+        "id": "sort",
+        "prompt": "${item}",
+        "labels": {"a": None, "b": None},
+    }
+    thinks = {"kind": "reason", "id": "think", "prompt": "Why ${steps.read.n}?", "tools": ["*"]}
+    writes = {"kind": "generate", "id": "write", "prompt": "${steps.think}"}
+    return await kernel.start(flow(reads, {**sorts, "for_each": ["x", "y"]}, thinks, writes))
+
+
+def answered(request: ModelRequest) -> ModelReply:
+    """Wrong at first where that is mended, and with tools at first where there are some."""
+    match request.capability:
+        case "extract":
+            return says('{"n": 1}' if request.context.path.endswith(".repair") else "one")
+        case "classify":
+            return says('{"label": "a"}')
+        case "generate":
+            return says("written")
+        case "reason" if request.context.path.endswith(".turn1"):
+            return says("", ("watched", {"value": 1}), ("watched", {"value": 2}))
+        case _:
+            return says("because")
+
+
 SCENARIOS: dict[str, Callable[[Kernel], Awaitable[Handle]]] = {
     each.__name__: each
     for each in (
@@ -144,6 +182,7 @@ SCENARIOS: dict[str, Callable[[Kernel], Awaitable[Handle]]] = {
         parent,
         python_skill,
         continued,
+        models,
     )
 }
 
@@ -186,7 +225,7 @@ class OneChild:
 async def record(kernel: Kernel, name: str) -> None:
     kernel = with_children(kernel, OneChild(kernel))
     skills = python_skills(Path(__file__).parents[2] / "skills")
-    async with kernel.worker(Continuing, *skills):
+    async with kernel.worker(Continuing, *skills), Talk(kernel, answered).worker():
         handle = await SCENARIOS[name](kernel)
         await kernel.ended(handle)
         history = await kernel.client.get_workflow_handle(
