@@ -65,10 +65,9 @@ class Usage(Answer):
 
 
 class Trial(Answer):
-    """What came of asking: one provider with its key, or one capability with its model."""
+    """What came of asking the model that would serve a capability."""
 
-    provider: str | None = None
-    capability: str | None = None
+    capability: str
     model: str | None = None
     key_source: str | None = None
     ok: bool = False
@@ -77,12 +76,8 @@ class Trial(Answer):
 
 
 class Health(Answer):
-    providers: tuple[Trial, ...] = ()
+    ok: bool
     capabilities: tuple[Trial, ...] = ()
-
-    @property
-    def is_well(self) -> bool:
-        return all(trial.ok for trial in (*self.providers, *self.capabilities))
 
 
 class LLM:
@@ -113,7 +108,7 @@ class LLM:
         return await self._change(run_max_tokens=tokens)
 
     async def test(self) -> Health:
-        """Asks providers and models for a word, as the gateway or its worker reaches them."""
+        """Asks the model of each capability for a word; an admin key asks with the platform's."""
         return Health.read(await self._wire.send("GET", at("health", "llm"), patience=TRIED_WITHIN))
 
     async def usage(self) -> Usage:

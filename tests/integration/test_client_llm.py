@@ -145,18 +145,19 @@ def test_what_cannot_be_meant_is_not_sent(gateway: StandIn, perdure: Any, words:
 
 
 def test_a_test_says_who_answers_and_why_not(gateway: StandIn, perdure: Any) -> None:
-    well = {"provider": "anthropic", "key_source": "own", "ok": True, "latency_ms": 210}
-    model = {"capability": "extract", "model": "openai/gpt-5.6", "ok": False}
-    ill = {**model, "latency_ms": 1_500, "detail": "the key has no credit left"}
-    for trials, code in (([ill], 1), ([], 0)):
-        gateway.answer("GET /api/health/llm", 200, {"providers": [well], "capabilities": trials})
+    well = {"capability": "extract", "model": "a/b", "key_source": "own", "ok": True}
+    ill = {"capability": "reason", "model": "c/d", "key_source": "platform", "ok": False}
+    trials = [{**well, "latency_ms": 210}, {**ill, "detail": "the account has no credit left"}]
+    for tried, code in ((trials, 1), (trials[:1], 0)):
+        answer = {"ok": code == 0, "capabilities": tried}
+        gateway.answer("GET /api/health/llm", 200, answer)
         told = perdure("llm", "test")
         assert told.code == code
-        lines = [line.split() for line in told.out.splitlines()]
-        assert lines[1] == ["✓", "anthropic", "(own", "key)", "210", "ms"]
-    gateway.answer("GET /api/health/llm", 200, {"providers": [], "capabilities": [ill]})
-    lines = [" ".join(line.split()) for line in perdure("llm", "test").out.splitlines()]
-    assert lines[1:] == ["✗ extract openai/gpt-5.6 1.5 s the key has no credit left"]
+        lines = [" ".join(line.split()) for line in told.out.splitlines()]
+        assert lines[1] == "✓ extract a/b own 210 ms"
+        assert (
+            lines[2:] == ["✗ reason c/d platform the account has no credit left"][: len(tried) - 1]
+        )
 
 
 def test_an_empty_key_is_not_sent(
