@@ -27,6 +27,7 @@ def test_paths_verbs_and_scopes() -> None:
             "DELETE /api/workspaces/{ws}/keys/{key_id} manage",
             "DELETE /api/workspaces/{ws}/secrets/{name} manage",
             "DELETE /api/workspaces/{ws}/skills/{skill} manage",
+            "GET /api/health/llm manage",
             "GET /api/runs/{run_id} read",
             "GET /api/runs/{run_id}/log read",
             "GET /api/workers read",
