@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
@@ -7,6 +9,7 @@ import pytest_asyncio
 from tests.acceptance.installation import Installation
 from tests.chaos.installed import Installed
 from tests.chaos.outside import Outside
+from tests.chaos.vendor import Vendor, open_vendor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
     import pytest
 
 LOOPBACK_ALLOWED = {"PERDURE_HTTP_ALLOWED_HOSTS": "127.0.0.1"}
+PLATFORM_KEYS = {
+    "ANTHROPIC_API_KEY": f"sk-ant-platform-{token_hex(16)}",
+    "OPENAI_API_KEY": f"sk-platform-{token_hex(16)}",
+}
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -22,6 +29,27 @@ async def installed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[I
     home = tmp_path_factory.mktemp("chaos") / "home"
     with Installation(home, **LOOPBACK_ALLOWED) as installation:
         installation.start()
+        installed = Installed.of(installation)
+        yield installed
+        await installed.client.close()
+        installation.kill()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def vendor() -> AsyncIterator[Vendor]:
+    async with open_vendor() as vendor:
+        yield vendor
+
+
+@pytest_asyncio.fixture(scope="session")
+async def modelled(
+    vendor: Vendor, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Installed]:
+    """With keys of the platform's, which reach the vendor here."""
+    home = tmp_path_factory.mktemp("modelled") / "home"
+    environment = {**LOOPBACK_ALLOWED, **PLATFORM_KEYS, **vendor.environment}
+    with Installation(home, **environment) as installation:
+        await asyncio.to_thread(installation.start)
         installed = Installed.of(installation)
         yield installed
         await installed.client.close()

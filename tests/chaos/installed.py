@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -17,7 +18,7 @@ from perdure.skill import Bundle
 from tests.waiting import LOOK_EVERY, WITHIN, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from perdure.run import LogEvent, Run
     from tests.acceptance.installation import Installation
@@ -37,6 +38,17 @@ class Installed:
         found = installation.credentials()
         client = Client(found["url"], found["workspace_key"], found["workspace_id"])
         return Installed(installation, client)
+
+    @asynccontextmanager
+    async def new_workspace(self) -> AsyncGenerator[Installed]:
+        """The same installation, seen by a workspace of this test's own."""
+        found = self.installation.credentials()
+        place = f"w-{uuid4().hex[:12]}"
+        async with Client(found["url"], found["admin_key"], place, access="admin") as admin:
+            await admin.workspaces.create("Another", workspace_id=place)
+            key = await admin.keys.create("test", ["read", "run", "approve", "manage"])
+        async with Client(found["url"], key.key, place) as client:
+            yield Installed(self.installation, client)
 
     async def push(self, flow: str, **more: str) -> str:
         """A skill of this test's own."""

@@ -34,7 +34,7 @@ class Outside:
         self.busy: dict[str, bytes] = {}
         self.silent: set[str] = set()
         self.pause = 0.0  # seconds before each answer
-        self._held = ""
+        self._held: tuple[str, ...] = ()
 
     async def __aenter__(self) -> Self:
         await self._receiver.__aenter__()
@@ -65,9 +65,9 @@ class Outside:
         """Set at the end of every exchange, whoever ended it."""
         return self._receiver.hung_up
 
-    def hold(self, prefix: str = "/") -> None:
-        """Keeps who asks for such paths waiting, until `release`."""
-        self._held = prefix
+    def hold(self, *prefixes: str) -> None:
+        """Keeps who asks for such paths (all, if none is named) waiting, until `release`."""
+        self._held = prefixes or ("/",)
         self._open.clear()
 
     def release(self) -> None:

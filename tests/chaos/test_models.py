@@ -1,0 +1,134 @@
+"""Runs that ask models, through providers that fail and workers that are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.chaos import spent
+from tests.chaos.vendor import TURNS, WIDTH, turn_of
+from tests.waiting import LOOK_EVERY, WITHIN, until
+
+if TYPE_CHECKING:
+    from tests.chaos.installed import Installed
+    from tests.chaos.outside import Outside
+    from tests.chaos.vendor import Vendor
+
+FAULTS = ("429", "529", "midreset", "html")
+AFTER = 1.5  # seconds that the provider asks for
+OBEYED_WITHIN = 0.5  # and what Temporal and a busy machine may need until the worker has it
+SCHEDULED_WITHIN = 1.0
+STEP = """\
+      {name}:
+        - id: {name}
+          generate: {name}, please
+          model: {provider}/fake-seq-{faults}+fake-after-{after}
+          retry: {{attempts: 5, backoff: 100ms}}
+"""
+WIRES = {
+    "messages": ("anthropic", "-".join(FAULTS)),
+    "completions": ("openai", "-".join(FAULTS)),
+    "by_date": ("openai", "429-date"),
+    "by_ms": ("anthropic", "429-ms"),
+}
+
+TOOL = re.compile(r"look\.turn(\d)\.http_request(?:-(\d))?")
+LOOP = """\
+inputs:
+  base: {type: string}
+steps:
+  - id: look
+    reason: Look at ${inputs.base} in turns.
+    model: anthropic/looper
+    tools: [http_request]
+"""
+
+
+async def test_a_run_survives_all_that_a_provider_does_and_pays_each_answer_once(
+    modelled: Installed, vendor: Vendor
+) -> None:
+    steps = "".join(
+        STEP.format(name=name, provider=provider, faults=faults, after=AFTER)
+        for name, (provider, faults) in WIRES.items()
+    )
+    skill = await modelled.push(f"steps:\n  - id: all\n    parallel:\n{steps}")
+    run = await modelled.run(skill)
+
+    assert run.status == "succeeded", run.error
+    rows = await spent.calls(modelled, run.run_id)
+    assert Counter(row["path"] for row in rows) == dict.fromkeys(WIRES, 1)
+    total = sum(row["input"] + row["output"] for row in rows)
+    assert (run.token_usage.total, total > 0) == (total, True)
+    assert await spent.off(modelled) == []
+    for name in ("messages", "completions"):
+        asked = vendor.asked(f"{name}, please")
+        assert tuple(each.fault for each in asked) == (*FAULTS, None)
+    for name in WIRES:
+        refused, again = vendor.asked(f"{name}, please")[:2]
+        # A date has whole seconds, so that it may ask for one more.
+        late = (again.at - refused.at) - AFTER - (name == "by_date")
+        assert late < OBEYED_WITHIN + SCHEDULED_WITHIN, name
+        assert again.at - refused.at > AFTER - 0.1, name
+
+
+async def test_killed_worker_repeats_at_most_the_call_it_had_in_hand(
+    modelled: Installed, vendor: Vendor, outside: Outside
+) -> None:
+    """Every point of a loop of six turns at once: a run for each, stopped there by one kill."""
+    asking = {f"asking{turn}": turn for turn in range(1, TURNS + 1)}
+    using = {f"using{turn}": f"turn{turn}/" for turn in range(1, TURNS)}
+    last = {f"last{turn}": f"turn{turn}/{WIDTH - 1}" for turn in range(1, TURNS)}
+    held = {f"/{name}/{rest}" for name, rest in (using | last).items()}
+
+    def holds(body: str) -> bool:
+        return any(f"/{name} " in body and turn_of(body) == turn for name, turn in asking.items())
+
+    looper = await modelled.push(LOOP, allowed_tools="http_request")
+    whole = await modelled.run(looper, base=f"{outside.base}/whole")
+    assert whole.status == "succeeded", whole.error
+    assert whole.output.startswith(f"{(TURNS - 1) * WIDTH} results, ")
+
+    vendor.hold(holds)
+    outside.hold(*held)
+    points = (*asking, *using, *last)
+    runs = [await modelled.start(looper, base=f"{outside.base}/{name}") for name in points]
+    in_hand = len(using) * WIDTH + len(last)
+
+    def all_are_held() -> bool:
+        waiting = sum(outside.counts.values()) - sum(outside.answered.values())
+        return len(vendor.held) == len(asking) and waiting == in_hand
+
+    await until(all_are_held, 40)
+    used = [
+        await used_up(modelled, run_id, (int(name[-1]) - 1) * WIDTH + (WIDTH - 1) * (name in last))
+        for name, run_id in zip(points, runs, strict=True)
+    ]
+    death = await modelled.kill("worker")
+    vendor.release()
+    outside.release()
+    await death.over()
+    async with asyncio.timeout(60):
+        ended = await asyncio.gather(*(modelled.client.runs.wait(run_id) for run_id in runs))
+
+    for name, run in zip(points, ended, strict=True):
+        assert (run.status, run.output) == ("succeeded", whole.output), name
+        repeated = {1: TURNS - 1, 2: 1} if name in asking else {1: TURNS}
+        assert vendor.repeats(f"/{name} ") == repeated, name
+        rows = await spent.calls(modelled, run.run_id)
+        assert len({row["path"] for row in rows}) == len(rows) == TURNS, name
+    for name, paths in zip(points, used, strict=True):
+        assert {outside.counts[f"/{name}/{path}"] for path in paths} <= {1}, name
+    assert max(outside.counts.values()) == 2
+    assert await spent.off(modelled) == []
+
+
+async def used_up(installed: Installed, run_id: str, count: int) -> set[str]:
+    """What was asked by the tools that the run knows to be done, once they are so many."""
+    async with asyncio.timeout(WITHIN):
+        while True:
+            done = {TOOL.fullmatch(path) for path in await installed.finished(run_id)} - {None}
+            if len(done) == count:
+                return {f"turn{one[1]}/{int(one[2] or 1) - 1}" for one in done if one}
+            await asyncio.sleep(LOOK_EVERY)
