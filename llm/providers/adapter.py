@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -48,10 +51,13 @@ class Folding(Protocol):
 class Wire(Protocol):
     """One vendor's format; `sdk` is its library, which knows the addresses and headers."""
 
-    sdk: Any
+    library: str
     path: str
     models_path: str
     streaming: Mapping[str, Any]
+
+    @property
+    def sdk(self) -> Any: ...
 
     def client(self, key: str, base_url: str, pool: httpx2.AsyncClient) -> Any: ...
 
@@ -103,6 +109,7 @@ class Adapter:
     ) -> ModelAnswer:
         """Streams if somebody listens; the answer is the same either way."""
         faults.check_key(key, self._name)
+        await self._get_ready()
         asking = self._wire.asking(question, self._table.profile(question.model))
         asked = Asked(self._name, question.model.partition("/")[2], key)
         call = _Call(self._wire, asked, asking, self._patience)
@@ -113,8 +120,14 @@ class Adapter:
     async def check_key(self, key: str, models: Sequence[str]) -> KeyCheck:
         """Raises InvalidKey, or what kept it from being tried; models are tried one by one."""
         faults.check_key(key, self._name)
+        await self._get_ready()
         await self._list_models(key)
         return KeyCheck(models={model: await self._tried(key, model) for model in models})
+
+    async def _get_ready(self) -> None:
+        """A vendor's library takes a second and 20 to 50 MB: only where somebody asks there."""
+        if self._wire.library not in sys.modules:
+            await asyncio.to_thread(importlib.import_module, self._wire.library)
 
     async def _list_models(self, key: str) -> None:
         client = self._wire.client(key, self._base_url, self._pool)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-import anthropic
 import httpx2
 
 from core.llm import (
@@ -41,13 +41,17 @@ Message = dict[str, Any]
 
 
 class MessagesWire:
-    sdk = anthropic
+    library = "anthropic"
     path = "/v1/messages"
     models_path = "/v1/models"
     streaming: Mapping[str, Any] = {}
 
+    @property
+    def sdk(self) -> Any:
+        return importlib.import_module(self.library)
+
     def client(self, key: str, base_url: str, pool: httpx2.AsyncClient) -> Any:
-        return anthropic.AsyncAnthropic(
+        return self.sdk.AsyncAnthropic(
             api_key=key, base_url=base_url, http_client=pool, max_retries=0, open_telemetry=False
         )
 
