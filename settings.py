@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     fireworks_base_url: WebAddress | None = Field(None, validation_alias="FIREWORKS_BASE_URL")
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: WebAddress | None = Field(None, validation_alias="OPENAI_BASE_URL")
-    demo: bool = Field(False, validation_alias="PERDURE_DEMO")
+    demo: bool = Field(default=False, validation_alias="PERDURE_DEMO")
     demo_address: WebAddress | None = Field(None, validation_alias="PERDURE_DEMO_URL")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="PERDURE_LOG_LEVEL"
