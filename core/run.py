@@ -59,6 +59,8 @@ class RunOrigin(Frozen):
     allowed_tools: tuple[str, ...] | None = None
     # Tokens that all model calls of the run may use together.
     max_tokens: int | None = None
+    # Of SKILL.md's body: a model that was told something else was asked something else.
+    instructions_digest: str = ""
 
 
 class FlowInput(Frozen):

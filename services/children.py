@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 from typing import Protocol
 
+from core.digest import digest_of_text
 from core.effects import ChildReady, ChildRequest
 from core.errors import NotFound
 from core.inputs import settle
@@ -45,6 +46,7 @@ class PinnedChildren:
             pins=parent.pins,
             allowed_tools=skill.allowed_tools,
             max_tokens=skill.flow.max_tokens,
+            instructions_digest=digest_of_text(skill.instructions),
         )
         await self._runs.queue(
             NewRun(

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.digest import digest_of_text
 from core.errors import HistoryGone, RunNotEnded
 from core.model import Frozen
 from core.run import ENDED, Run, RunOrigin
@@ -67,11 +68,13 @@ class RetryService:
             raise HistoryGone("what this run had finished is no longer known: start it anew")
         if request.version == "latest":
             version = await self._skills.get(workspace.id, run.skill)
+            told = digest_of_text(version.skill.instructions)
             skill, pins = version.skill, await self._versions.pins(workspace.id, version)
             inputs = settled(skill, run.inputs if request.inputs is None else request.inputs)
             number = version.hash
         else:
             skill, pins, number = await self._as_it_was(run), origin.pins, run.version
+            told = origin.instructions_digest
             inputs = run.inputs if request.inputs is None else settled(skill, request.inputs)
         return Beginning(
             run_id=fresh_run_id(run.skill),
@@ -86,7 +89,8 @@ class RetryService:
                 given_by=run.run_id,
                 pins=pins,
                 allowed_tools=skill.allowed_tools,
-            max_tokens=skill.flow.max_tokens,
+                max_tokens=skill.flow.max_tokens,
+                instructions_digest=told,
             ),
             skill=skill,
             inputs=inputs,

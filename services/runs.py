@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from core.digest import digest_of_text
 from core.errors import NotFound
 from core.model import Frozen
 from core.run import Run, RunOrigin
@@ -132,4 +133,5 @@ class RunService:
             pins=await self._versions.pins(workspace.id, version),
             allowed_tools=version.skill.allowed_tools,
             max_tokens=version.skill.flow.max_tokens,
+            instructions_digest=digest_of_text(version.skill.instructions),
         )

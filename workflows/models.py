@@ -23,7 +23,9 @@ LONGEST_LOOK = timedelta(minutes=1)
 async def ask(run: RunState, call: Ask) -> ModelAnswer:
     """One answer of a model; without budget the run waits for it instead of failing."""
     turns = [turn.model_dump(mode="json") for turn in call.turns]
-    shape = [call.instructions, call.tools, call.output_schema, call.model, call.max_tokens]
+    # Runs from before it was told have no digest of them.
+    told = call.instructions and (run.origin.instructions_digest or True)
+    shape = [told, call.tools, call.output_schema, call.model, call.max_tokens]
     asked = canonical(["model", call.capability, turns, shape])
     size = size_of_text(asked)
     refuse_if_large(call.path, "what the model is told", size)

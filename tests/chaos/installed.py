@@ -50,14 +50,14 @@ class Installed:
         async with Client(found["url"], key.key, place) as client:
             yield Installed(self.installation, client)
 
-    async def push(self, flow: str, **more: str) -> str:
+    async def push(self, flow: str, body: str = "", **more: str) -> str:
         """A skill of this test's own."""
-        return await self.push_as(f"t-{uuid4().hex[:12]}", flow, **more)
+        return await self.push_as(f"t-{uuid4().hex[:12]}", flow, body, **more)
 
-    async def push_as(self, name: str, flow: str, **more: str) -> str:
+    async def push_as(self, name: str, flow: str, body: str = "", **more: str) -> str:
         head = {"name": name, "description": "What a test runs.", **more}
         lines = "\n".join(f"{key.replace('_', '-')}: {value}" for key, value in head.items())
-        files = {"SKILL.md": f"---\n{lines}\n---\n".encode(), "flow.yaml": flow.encode()}
+        files = {"SKILL.md": f"---\n{lines}\n---\n{body}".encode(), "flow.yaml": flow.encode()}
         await self.client.skills.push(Bundle(name=name, files=files))
         return name
 

@@ -34,6 +34,18 @@ WIRES = {
     "by_ms": ("anthropic", "429-ms"),
 }
 
+THINKS = """\
+inputs:
+  base: {type: string}
+steps:
+  - id: think
+    reason: What is at ${inputs.base}?
+    model: anthropic/thinker
+    tools: []
+  - id: after
+    compute: http_request
+    with: {url: "${inputs.base}/after"}
+"""
 TOOL = re.compile(r"look\.turn(\d)\.http_request(?:-(\d))?")
 LOOP = """\
 inputs:
@@ -122,6 +134,32 @@ async def test_killed_worker_repeats_at_most_the_call_it_had_in_hand(
         assert {outside.counts[f"/{name}/{path}"] for path in paths} <= {1}, name
     assert max(outside.counts.values()) == 2
     assert await spent.off(modelled) == []
+
+
+async def test_a_retry_asks_again_what_was_changed_and_nothing_else(
+    modelled: Installed, vendor: Vendor, outside: Outside
+) -> None:
+    skill = await modelled.push(THINKS, "Be kind.", allowed_tools="http_request")
+    outside.broken["/after"] = b"not today"
+    failed = await modelled.run(skill, base=outside.base)
+    assert failed.status == "failed"
+    outside.broken.clear()
+
+    async def retried() -> tuple[str, int]:
+        before = len(vendor.asked(outside.base))
+        started = await modelled.client.runs.retry(failed.run_id, version="latest")
+        run = await modelled.client.runs.wait(started.run_id)
+        return run.status, len(vendor.asked(outside.base)) - before
+
+    await modelled.push_as(skill, THINKS + "# mended\n", "Be kind.", allowed_tools="http_request")
+    assert await retried() == ("succeeded", 0)
+    await modelled.push_as(skill, THINKS, "Be strict.", allowed_tools="http_request")
+    assert await retried() == ("succeeded", 1)
+    assert "Be strict." in str(vendor.asked(outside.base)[-1].body)
+    other = THINKS.replace("anthropic/thinker", "anthropic/another")
+    await modelled.push_as(skill, other, "Be kind.", allowed_tools="http_request")
+    assert await retried() == ("succeeded", 1)
+    assert vendor.asked(outside.base)[-1].model == "another"
 
 
 async def used_up(installed: Installed, run_id: str, count: int) -> set[str]:
