@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import signal
-import sys
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 from temporalio.client import Client
 
 from api.app import Doors, create_app
-from core.errors import InvalidSkill
-from llm.models import load as load_models
-from llm.providers import DEMO_KEY, ProviderSettings, open_providers
-from llm.router import KeyChecks, Router
-from services.choices import Choices
+from llm.router import KeyChecks
+from process import open_models, run
 from services.furnishing import furnish
 from services.gateway import assemble
 from services.library import Library
 from services.llm import ModelOffer
 from services.temporal import converter
-from settings import BadSettings, Settings, load
-from store.budgets import Budgets
-from store.llm_config import LLMConfigs
+from settings import Settings
 from store.pool import open_pool
 from store.sealing import Keyring
 from tools import specs
@@ -45,20 +37,11 @@ async def serve(settings: Settings) -> None:
     tools = specs()
     library = Library.load(settings.skills, tools)
     client = await connect(settings)
-    table = load_models()
-    reached = ProviderSettings(settings.base_urls, settings.demo_url)
+    keyring = Keyring(settings.keys)
     async with (
         await open_pool(settings.database_url.get_secret_value()) as pool,
-        open_providers(reached, table) as providers,
+        open_models(settings, pool, keyring) as models,
     ):
-        keyring = Keyring(settings.keys)
-        router = Router(
-            providers,
-            table,
-            Choices(LLMConfigs(pool, keyring), table.routing),
-            Budgets(pool, keyring),
-            settings.platform_keys | ({"demo": DEMO_KEY} if settings.demo_url else {}),
-        )
         gateway = assemble(
             client,
             pool,
@@ -68,10 +51,10 @@ async def serve(settings: Settings) -> None:
             admin_key=_opened(settings.admin_key),
             temporal_ui=settings.temporal_ui_url,
             models=ModelOffer(
-                providers=tuple(providers),
-                routing=table.routing,
-                check=KeyChecks(providers),
-                trials=router,
+                providers=tuple(models.providers),
+                routing=models.table.routing,
+                check=KeyChecks(models.providers),
+                trials=models.router,
             ),
         )
 
@@ -120,15 +103,7 @@ def _opened(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
 
 
-def main() -> int:
-    try:
-        settings = load()
-    except BadSettings as wrong:
-        sys.stderr.write(f"{wrong}\n")
-        return 2
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+def stand(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has stopped, before we have put things away.
         signal.signal(number, lambda *_: None)
@@ -136,21 +111,11 @@ def main() -> int:
         loop = uvicorn.Config("", log_config=None).get_loop_factory()
         with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(serve(settings))
-    except InvalidSkill as wrong:
-        sys.stderr.write(f"{wrong.message}\n")
-        return 2
     except SystemExit as stopped:
         # uvicorn's way to say that it could not start, which it has logged.
         return stopped.code if isinstance(stopped.code, int) else 1
     return 0
 
 
-def leave(status: int) -> Any:
-    """The Temporal library may abort an interpreter that ends the ordinary way."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
 if __name__ == "__main__":
-    leave(main())
+    run(stand)

@@ -6,16 +6,14 @@ import asyncio
 import importlib
 import inspect
 import logging
-import os
 import signal
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from temporalio import workflow
 from temporalio.client import Client
@@ -33,21 +31,16 @@ from activities.runs import Children, RunActivities
 from activities.runs import Histories as GivenSource
 from activities.secrets import SecretSource
 from core.effects import MODEL_QUEUE, TASK_QUEUE
-from llm.models import load as load_models
-from llm.providers import DEMO_KEY, ProviderSettings, open_providers
-from llm.router import Router
+from process import open_models, run
 from services.children import PinnedChildren
-from services.choices import Choices
 from services.furnishing import furnish
 from services.history import Histories
 from services.instructions import SkillInstructions
 from services.library import Library
 from services.temporal import connect
 from services.versions import Versions
-from settings import BadSettings, Settings, load
+from settings import Settings
 from store.attempts import Attempts
-from store.budgets import Budgets
-from store.llm_config import LLMConfigs
 from store.pool import open_pool
 from store.runs import Runs
 from store.sealing import Keyring
@@ -153,16 +146,14 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
     """Joins everything that touches the world to the activities, and works until left."""
     keyring = Keyring(settings.keys)
     library = Library.load(settings.skills, specs())
-    table = load_models()
     hosts = frozenset(settings.http_allowed_hosts)
-    reached = ProviderSettings(settings.base_urls, settings.demo_url)
     async with await open_pool(settings.database_url.get_secret_value()) as pool:
         runs, attempts, skills = Runs(pool, keyring), Attempts(pool, keyring), Skills(pool)
         versions = Versions(skills, library)
         guides = SkillInstructions(versions, skills, library)
         async with (
             open_registry(hosts, settings.own_endpoints, guides) as tools,
-            open_providers(reached, table) as providers,
+            open_models(settings, pool, keyring) as models,
         ):
             parts = Parts(
                 tools=tools,
@@ -172,17 +163,10 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
                 histories=Histories(client, attempts, runs),
                 children=PinnedChildren(runs, versions),
             )
-            router = Router(
-                providers,
-                table,
-                Choices(LLMConfigs(pool, keyring), table.routing),
-                Budgets(pool, keyring),
-                settings.platform_keys | ({"demo": DEMO_KEY} if settings.demo_url else {}),
-            )
-            models = ModelActivities(router, tools, guides, attempts, Beginnings(runs))
+            calls = ModelActivities(models.router, tools, guides, attempts, Beginnings(runs))
             async with (
                 make_worker(client, parts, python_skills(settings.skills)),
-                make_model_worker(client, models),
+                make_model_worker(client, calls),
             ):
                 yield
 
@@ -230,15 +214,7 @@ async def patiently_connect(settings: Settings, stop: asyncio.Event) -> Client |
     return None
 
 
-def main() -> int:
-    try:
-        settings = load()
-    except BadSettings as wrong:
-        sys.stderr.write(f"{wrong}\n")
-        return 2
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+def work(settings: Settings) -> int:
     # Its default prefix repeats what the message says.
     workflow.logger.workflow_info_on_message = False
     # It tells each failed attempt with a traceback; activities say it in a line of their own.
@@ -248,12 +224,5 @@ def main() -> int:
     return 0
 
 
-def leave(status: int) -> Any:
-    """The Temporal library may abort an interpreter that ends the ordinary way."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
 if __name__ == "__main__":
-    leave(main())
+    run(work)
