@@ -153,7 +153,7 @@ async def test_servers_of_the_users_own_are_used(
     another.start()
     assert another.get("/readyz").status_code == 200
     own = [process.name() for process in another.processes()]
-    assert len(own) == 2, own
+    assert len(own) == 3, own  # the demo model, the gateway, a worker
     assert not (another.home / "postgres").exists()
     assert another.interrupt() == 0
     assert another.living() == []
