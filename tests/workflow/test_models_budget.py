@@ -14,7 +14,7 @@ from core.errors import BudgetCrowded, BudgetExceeded
 from llm.router import Router
 from store.llm_config import LLMChange
 from store.pool import Pool
-from tests.kernel import Kernel
+from tests.kernel import Kernel, eventually
 from tests.talk import Said, Talk, says
 from tests.workflow.flows import flow
 from tests.workflow.routed import Routed, ask, open_routed
@@ -123,7 +123,8 @@ async def test_a_wake_that_comes_while_the_call_looks_is_not_lost(kernel: Kernel
     talk = Talk(kernel, say)
     async with kernel.worker():
         handle = await kernel.start(flow({"kind": "generate", "id": "say", "prompt": "Hi"}))
-        # Before anybody takes the call, and before it is refused.
+        # Once it is asked, and before anybody takes it and is refused.
+        await eventually(handle.describe, lambda run: run.raw_description.pending_activities)
         await handle.signal(WAKE)
         async with talk.worker():
             await looked.wait()
