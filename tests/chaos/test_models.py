@@ -27,6 +27,45 @@ STEP = """\
           model: {provider}/fake-seq-{faults}+fake-after-{after}
           retry: {{attempts: 5, backoff: 100ms}}
 """
+ATTEMPTS = 3
+ENDING = """\
+      {name}:
+        - id: {name}
+          generate: {name}, please
+          model: {provider}/fake-{fault}+fake-after-0.1
+          retry: {{attempts: 3, backoff: 20ms}}
+          on_error: continue
+"""
+ENDS = {
+    "429": ("rate_limited", ATTEMPTS),
+    "429-ms": ("rate_limited", ATTEMPTS),
+    "529": ("overloaded", ATTEMPTS),
+    "500": ("server_error", ATTEMPTS),
+    "502": ("server_error", ATTEMPTS),
+    "503": ("overloaded", ATTEMPTS),
+    "504": ("timeout", ATTEMPTS),
+    "408": ("timeout", ATTEMPTS),
+    "409": ("conflict", ATTEMPTS),
+    "reset": ("connection", ATTEMPTS),
+    "midreset": ("connection", ATTEMPTS),
+    "hangup": ("connection", ATTEMPTS),
+    "html": ("bad_response", 2),
+    "text": ("bad_response", 2),
+    "empty": ("bad_response", 2),
+    "broken-json": ("bad_response", 2),
+    "error-200": ("overloaded", ATTEMPTS),
+    "auth": ("invalid_key", 1),
+    "permission": ("permission", 1),
+    "notfound": ("model_not_found", 1),
+    "toolarge": ("request_too_large", 1),
+    "quota": ("quota_exhausted", 1),
+    "spend": ("quota_exhausted", 1),
+    "payment": ("quota_exhausted", 1),
+    "credit": ("quota_exhausted", 1),
+    "toolong": ("context_window", 1),
+    "badrequest": ("invalid_request", 1),
+    "redirect": ("config", 1),
+}
 WIRES = {
     "messages": ("anthropic", "-".join(FAULTS)),
     "completions": ("openai", "-".join(FAULTS)),
@@ -83,6 +122,27 @@ async def test_a_run_survives_all_that_a_provider_does_and_pays_each_answer_once
         late = (again.at - refused.at) - AFTER - (name == "by_date")
         assert late < OBEYED_WITHIN + SCHEDULED_WITHIN, name
         assert again.at - refused.at > AFTER - 0.1, name
+
+
+async def test_each_fault_ends_in_its_class_after_as_many_attempts_as_make_sense(
+    modelled: Installed, vendor: Vendor
+) -> None:
+    steps = "".join(
+        ENDING.format(name=f"{provider}_{fault.replace('-', '_')}", provider=provider, fault=fault)
+        for provider in ("anthropic", "openai")
+        for fault in ENDS
+    )
+    run = await modelled.run(
+        await modelled.push(f"steps:\n  - id: all\n    parallel:\n{steps}output: ${{errors}}\n")
+    )
+    assert run.status == "succeeded", run.error
+    for step, error in run.output.items():
+        provider, _, fault = step.partition("_")
+        model = f"fake-{fault.replace('_', '-')}+fake-after-0.1"
+        asked = [each for each in vendor.asked(f"{step}, please") if each.model == model]
+        assert (error["code"], len(asked)) == ENDS[fault.replace("_", "-")], (provider, fault)
+    assert len(run.output) == 2 * len(ENDS)
+    assert await spent.off(modelled) == []
 
 
 async def test_killed_worker_repeats_at_most_the_call_it_had_in_hand(
