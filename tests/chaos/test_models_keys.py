@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,14 @@ async def test_no_key_can_be_read_anywhere_after_every_fault(
         told |= responses(installed, run)
         told[f"history of {source}"] = await history(installed, run)
         await archived(installed, run.run_id)
+
+    for capability, provider, fault in zip(("extract", "generate"), WIRES, ECHOING, strict=True):
+        await ours.client.llm.route(capability, [f"{provider}/fake-{fault}"])
+    key = ours.client.connection.key
+    # The vendor that is asked lives in this process.
+    tries = await asyncio.to_thread(ours.installation.get, "/api/health/llm", key)
+    assert tries.text.count("[key]") == len(WIRES)
+    told["tries"] = tries.content
 
     home = modelled.installation.home
     loose = [each for each in home.rglob("*") if each.is_file() and each.parts[-2] != "logs"]
