@@ -32,6 +32,10 @@ WAKE = "perdure.wake"
 MAX_VALUE_BYTES = 1_500_000
 
 
+# `given`: a person was asked, and agreed.
+ApproveWrites = Literal["never", "always", "given"]
+
+
 class Settled(Frozen):
     """A step that ended without an activity of its own, told with the next activity's request."""
 
@@ -56,7 +60,7 @@ class ToolRequest(Frozen):
     allowed_tools: tuple[str, ...] | None = None
     # What the step of a model offers it, and whether a person is asked before it writes.
     offered: tuple[str, ...] | None = None
-    approve_writes: Literal["never", "always"] = "never"
+    approve_writes: ApproveWrites = "never"
     timeout: Duration | None = None
     attempts: int | None = None
     settled: tuple[Settled, ...] = ()

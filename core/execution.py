@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from core.digest import size_of
-from core.effects import Settled
+from core.effects import ApproveWrites, Settled
 from core.flow import Retry, Step
 from core.llm import Capability, ModelAnswer, Turn
 from core.run import Failure
@@ -43,9 +43,9 @@ class Compute:
     secrets: tuple[SecretUse, ...]
     timeout: timedelta | None
     retry: Retry | None
-    # Where a model asks for it: what its step offers, and whether a person is asked before a write.
+    # Where a model asks: what its step offers it, and whether a person is asked before a write.
     offered: tuple[str, ...] | None = None
-    approve_writes: Literal["never", "always"] = "never"
+    approve_writes: ApproveWrites = "never"
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ class Reasoning:
     ) -> None:
         self._effects = effects
         self._step = step
+        self._offered = step.tools if step.tools is not None else ("*",)
         self._path = path
         self._halted = halted
 
@@ -142,7 +143,7 @@ class Reasoning:
                 f"{self._path}.turn{number}",
                 turns,
                 instructions=True,
-                tools=self._step.tools if self._step.tools is not None else ("*",),
+                tools=self._offered,
                 output_schema=self._step.output_schema,
             )
         )
@@ -180,7 +181,7 @@ class Reasoning:
     async def _call(self, use: ToolUse, path: str) -> Any:
         arguments = use.arguments or {}
         call = Compute(
-            path, use.name, arguments, (), None, None, self._step.tools, self._step.approve_writes
+            path, use.name, arguments, (), None, None, self._offered, self._step.approve_writes
         )
         try:
             return await self._effects.compute(call)
@@ -190,7 +191,7 @@ class Reasoning:
         asked = Approval(f"{path}.approval", f"{use.name} {canonical(arguments)[:500]}?", None)
         await self._effects.approve(asked, self._halted)
         return await self._effects.compute(
-            Compute(f"{path}.approved", use.name, arguments, (), None, None, self._step.tools)
+            Compute(f"{path}.approved", use.name, arguments, (), None, None, self._offered, "given")
         )
 
 

@@ -61,6 +61,8 @@ class RunOrigin(Frozen):
     max_tokens: int | None = None
     # Of SKILL.md's body: a model that was told something else was asked something else.
     instructions_digest: str = ""
+    # Whether a person is asked before any model of this workspace writes.
+    approve_writes: Literal["never", "always"] = "never"
 
 
 class FlowInput(Frozen):

@@ -46,6 +46,7 @@ class PinnedChildren:
             pins=parent.pins,
             allowed_tools=skill.allowed_tools,
             max_tokens=skill.flow.max_tokens,
+            approve_writes=parent.approve_writes,
             instructions_digest=digest_of_text(skill.instructions),
         )
         await self._runs.queue(

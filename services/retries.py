@@ -10,6 +10,7 @@ from core.run import ENDED, Run, RunOrigin
 from core.skill import Skill
 from core.tool import Actor
 from services.launch import Beginning, Once, fresh_run_id, settled
+from services.workspaces import approve_writes
 
 if TYPE_CHECKING:
     from services.access import Access
@@ -90,6 +91,7 @@ class RetryService:
                 pins=pins,
                 allowed_tools=skill.allowed_tools,
                 max_tokens=skill.flow.max_tokens,
+                approve_writes=approve_writes(workspace.settings),
                 instructions_digest=told,
             ),
             skill=skill,

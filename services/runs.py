@@ -11,6 +11,7 @@ from core.model import Frozen
 from core.run import Run, RunOrigin
 from core.tool import Actor, Mode
 from services.launch import Beginning, Once, fresh_run_id, settled
+from services.workspaces import approve_writes
 from store.runs import RunFilter as RunFilter
 
 if TYPE_CHECKING:
@@ -133,5 +134,6 @@ class RunService:
             pins=await self._versions.pins(workspace.id, version),
             allowed_tools=version.skill.allowed_tools,
             max_tokens=version.skill.flow.max_tokens,
+            approve_writes=approve_writes(workspace.settings),
             instructions_digest=digest_of_text(version.skill.instructions),
         )

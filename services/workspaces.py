@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from core.errors import FieldFault, Invalid
@@ -10,6 +10,8 @@ from store.page import Page
 from store.workspaces import WorkspaceRow as WorkspaceRow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from services.access import Access
     from store.workspaces import Workspaces
 
@@ -25,6 +27,7 @@ class WorkspaceService:
         self, workspace_id: str | None, name: str, timezone: str, settings: dict[str, Any]
     ) -> WorkspaceRow:
         require_timezone(timezone)
+        approve_writes(settings)
         return await self._workspaces.create(workspace_id, name, timezone, settings)
 
     async def get(self, workspace_id: str) -> WorkspaceRow:
@@ -51,10 +54,23 @@ class WorkspaceService:
     ) -> WorkspaceRow:
         if timezone is not None:
             require_timezone(timezone)
+        approve_writes(settings or {})
         self._seen.pop(workspace_id, None)
         return await self._workspaces.change(
             workspace_id, name=name, timezone=timezone, settings=settings
         )
+
+
+def approve_writes(settings: Mapping[str, Any]) -> Literal["never", "always"]:
+    """Whether a person is asked before any model of the workspace writes; raises Invalid."""
+    match settings.get("approve_writes", "never"):
+        case "never":
+            return "never"
+        case "always":
+            return "always"
+        case _:
+            message = "expected `always` or `never`"
+            raise Invalid(message, [FieldFault(field="settings.approve_writes", message=message)])
 
 
 def require_timezone(name: str) -> None:

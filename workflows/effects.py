@@ -13,6 +13,7 @@ from core.effects import (
     BATCH,
     HALT,
     TOOL,
+    ApproveWrites,
     BatchInput,
     BatchResult,
     Settled,
@@ -108,7 +109,7 @@ class TemporalEffects:
             context=context,
             allowed_tools=run.origin.allowed_tools,
             offered=call.offered,
-            approve_writes=call.approve_writes,
+            approve_writes=self._approve_writes(call),
             timeout=call.timeout,
             attempts=call.retry.attempts if call.retry else None,
             settled=run.take_settled(),
@@ -123,6 +124,12 @@ class TemporalEffects:
             heartbeat_timeout=policies.HEARTBEAT,
             retry_policy=policies.tries(call.retry),
         )
+
+    def _approve_writes(self, call: Compute) -> ApproveWrites:
+        """A workspace may want a person asked whatever a flow says; of models' calls alone."""
+        if call.offered is not None and call.approve_writes == "never":
+            return self._run.origin.approve_writes
+        return call.approve_writes
 
     # A model
 

@@ -75,6 +75,7 @@ def every_method(pool: Pool) -> dict[str, Callable[[], Awaitable[Any]]]:
     failure = Failure(code="failed", message="no")
     skill = Skill(name="greet", description="Greets.", instructions="", flow=Flow())
     return {
+        "Attempts.codes": lambda: attempts.codes("r1", "acme", "a"),
         "Attempts.list_for": lambda: attempts.list_for("r1"),
         "Attempts.note": lambda: attempts.note("r1", "acme", "a", 1, failure, True, NOON),
         "Keys.create": lambda: keys.create("acme", "one", ["read"]),
