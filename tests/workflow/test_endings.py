@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowFailureError, WorkflowHistory
 
 from activities.record import RunRecords
 from core.effects import RecordRequest
@@ -32,6 +32,11 @@ class Hanging:
         await self.runs.record(request)
 
 
+def told_to_cancel(history: WorkflowHistory) -> bool:
+    asked = "workflow_execution_cancel_requested_event_attributes"
+    return any(event.HasField(asked) for event in history.events)
+
+
 async def test_cancel_that_comes_when_all_is_done_changes_nothing(kernel: Kernel) -> None:
     store = Hanging(kernel.runs)
     kernel = replace(kernel, parts=replace(kernel.parts, runs=store))
@@ -39,7 +44,7 @@ async def test_cancel_that_comes_when_all_is_done_changes_nothing(kernel: Kernel
         handle = await kernel.start(flow(watched("a", 1)))
         await store.held.wait()
         await handle.cancel()
-        await asyncio.sleep(0.3)
+        await eventually(handle.fetch_history, told_to_cancel)
         store.free.set()
         with suppress(WorkflowFailureError):
             await handle.result()
@@ -56,7 +61,7 @@ async def test_cancel_that_comes_when_all_has_failed_changes_nothing(kernel: Ker
         handle = await kernel.start(flow(watched("a", fail="for_good")))
         await store.held.wait()
         await handle.cancel()
-        await asyncio.sleep(0.3)
+        await eventually(handle.fetch_history, told_to_cancel)
         store.free.set()
         with suppress(WorkflowFailureError):
             await handle.result()
