@@ -22,11 +22,15 @@ class Versions:
         return self._library.find(name) or await self._skills.find(workspace, name)
 
     async def pinned(self, workspace: str, name: str, version: str) -> SkillVersion | None:
-        """As it was, also when it was removed since."""
+        """As it was, also when it was removed since.
+
+        Of built-in skills there is only what this release brings: that stands in, so that an
+        upgrade does not end the runs that had begun before it.
+        """
         built_in = self._library.find(name)
         if built_in is not None and built_in.hash == version:
             return built_in
-        return await self._skills.find_version(workspace, name, version)
+        return await self._skills.find_version(workspace, name, version) or built_in
 
     async def pins(self, workspace: str, version: SkillVersion) -> dict[str, str]:
         """The versions of all skills that this one may start, and those in turn."""
