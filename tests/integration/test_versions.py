@@ -14,7 +14,7 @@ def skill(name: str) -> Skill:
 
 async def test_runs_from_before_an_upgrade_find_the_built_in_skill_of_now(pool: Pool) -> None:
     now = SkillVersion(skill=skill("hello"), hash="new", layer="built_in")
-    versions = Versions(Skills(pool), Library({"hello": BuiltIn(now, {})}))
+    versions = Versions(Skills(pool), Library({"hello": BuiltIn(now, {}, ())}))
     assert await versions.pinned("acme", "hello", "of-the-last-release") == now
 
 
