@@ -33,7 +33,7 @@ BEGINS_WITHIN = timedelta(seconds=60)
 SETTLES_AFTER = timedelta(seconds=3)
 ROWS = 100  # how much one round looks at
 ENDINGS = 200
-LOGS = 20
+LOGS = 50
 # Lists in Temporal lag behind what happened, by a second at most where it was measured.
 OVERLAP = timedelta(seconds=30)
 NEVER_STARTED = Failure(code="never_started", message="the run never began: start it again")
