@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -56,6 +57,7 @@ async def serve(settings: Settings) -> None:
                 check=KeyChecks(models.providers),
                 trials=models.router,
             ),
+            logs_after=timedelta(seconds=settings.archive_after),
         )
 
         @asynccontextmanager

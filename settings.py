@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     openai_base_url: WebAddress | None = Field(None, validation_alias="OPENAI_BASE_URL")
     demo: bool = Field(default=False, validation_alias="PERDURE_DEMO")
     demo_address: WebAddress | None = Field(None, validation_alias="PERDURE_DEMO_URL")
+    archive_after: int = Field(300, ge=0, le=86_400, validation_alias="PERDURE_ARCHIVE_AFTER")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="PERDURE_LOG_LEVEL"
     )

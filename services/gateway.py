@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.effects import TASK_QUEUE
@@ -75,6 +76,7 @@ def assemble(
     temporal_ui: str | None = None,
     task_queue: str = TASK_QUEUE,
     models: ModelOffer = ANYTHING,
+    logs_after: timedelta = timedelta(0),
 ) -> Gateway:
     keyring = Keyring(encryption_keys)
     runs, skills = Runs(pool, keyring), Skills(pool)
@@ -106,5 +108,5 @@ def assemble(
         llm=llm,
         health=HealthService(client, workspaces, task_queue),
         codec=CodecService(Codec(encryption_keys)),
-        reconciler=Reconciler(leadership, runs, live, histories, [llm.look_after]),
+        reconciler=Reconciler(leadership, runs, live, histories, [llm.look_after], logs_after),
     )

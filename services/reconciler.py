@@ -50,7 +50,9 @@ class Reconciler:
         live: Live,
         histories: Histories,
         chores: Sequence[Callable[[], Awaitable[None]]] = (),
+        logs_after: timedelta = timedelta(0),
     ) -> None:
+        self._logs_after = logs_after
         self._leadership = leadership
         self._runs = runs
         self._live = live
@@ -91,7 +93,9 @@ class Reconciler:
 
     async def store_logs(self) -> None:
         """A log that cannot be read now is left for after a restart, and holds up no other."""
-        for run in await self._runs.unarchived(LOGS + len(self._unreadable)):
+        # Reading histories costs Temporal much; there are weeks for it, and now is when runs run.
+        before = datetime.now(UTC) - self._logs_after
+        for run in await self._runs.unarchived(LOGS + len(self._unreadable), before):
             if run.run_id in self._unreadable:
                 continue
             described = await self._live.describe(run.run_id)

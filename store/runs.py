@@ -120,6 +120,7 @@ OPEN = """
 UNARCHIVED = """
     SELECT * FROM run_summaries
     WHERE completed_at IS NOT NULL AND archived_at IS NULL
+        AND ($2::timestamptz IS NULL OR completed_at < $2)
     ORDER BY completed_at
     LIMIT $1
 """
@@ -325,9 +326,10 @@ class Runs:
         rows = await self._pool.fetch_filtered(OPEN, older_than, *place, limit)
         return [self._opened(row) for row in rows]
 
-    async def unarchived(self, limit: int) -> list[Run]:
+    async def unarchived(self, limit: int, ended_before: datetime | None = None) -> list[Run]:
         """Ended runs of all workspaces whose log is not stored, first the one that ended first."""
-        return [self._opened(row) for row in await self._pool.fetch(UNARCHIVED, limit)]
+        rows = await self._pool.fetch(UNARCHIVED, limit, ended_before)
+        return [self._opened(row) for row in rows]
 
     async def archive(self, run_id: str, workspace: str, log: list[dict[str, Any]]) -> None:
         # A log of 10,000 items takes a tenth of a second to seal: not in the loop others live in.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-LOOPBACK_ALLOWED = {"PERDURE_HTTP_ALLOWED_HOSTS": "127.0.0.1"}
+SURROUNDINGS = {"PERDURE_HTTP_ALLOWED_HOSTS": "127.0.0.1", "PERDURE_ARCHIVE_AFTER": "0"}
 PLATFORM_KEYS = {
     "ANTHROPIC_API_KEY": f"sk-ant-platform-{token_hex(16)}",
     "OPENAI_API_KEY": f"sk-platform-{token_hex(16)}",
@@ -27,7 +27,7 @@ PLATFORM_KEYS = {
 async def installed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installed]:
     """Shared by all tests that leave every process of it alive."""
     home = tmp_path_factory.mktemp("chaos") / "home"
-    with Installation(home, **LOOPBACK_ALLOWED) as installation:
+    with Installation(home, **SURROUNDINGS) as installation:
         installation.start()
         installed = Installed.of(installation)
         yield installed
@@ -47,7 +47,7 @@ async def modelled(
 ) -> AsyncIterator[Installed]:
     """With keys of the platform's, which reach the vendor here."""
     home = tmp_path_factory.mktemp("modelled") / "home"
-    environment = {**LOOPBACK_ALLOWED, **PLATFORM_KEYS, **vendor.environment}
+    environment = {**SURROUNDINGS, **PLATFORM_KEYS, **vendor.environment}
     with Installation(home, **environment) as installation:
         await asyncio.to_thread(installation.start)
         installed = Installed.of(installation)
