@@ -116,7 +116,7 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "the workspace of a run": (runs.WORKSPACE, ("r1",)),
     "open runs": (runs.OPEN, (NOW, None, None, 100)),
     "more open runs": (runs.OPEN, (NOW, NOW - timedelta(days=9), "r1", 100)),
-    "runs without a log": (runs.UNARCHIVED, (100,)),
+    "runs without a log": (runs.UNARCHIVED, (100, NOW)),
     "archiving a log": (runs.ARCHIVE, ("r1", "w1", b"")),
     "an archived log": (runs.ARCHIVED, ("r1", "w1")),
     "last runs of each skill": (runs.LAST, ("w1",)),
