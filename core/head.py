@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from core import words
 from core.draft import Trigger, Written
-from core.faults import near, quoted
 from core.flow import EventTrigger, ScheduleTrigger
 from core.inputs import input_problems, json_schema
 from core.schema import show
@@ -112,7 +110,3 @@ def _event(report: Report, path: Path, value: Any) -> str:
     expected = "expected the name of an event such as sync_completed"
     report.error(path, f"{expected}, got {kind_of(value)}")
     return ""
-
-
-def unknown_input(name: str, known: Mapping[str, Any]) -> str:
-    return f"unknown input {quoted(name)}{near(name, known)}"

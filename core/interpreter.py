@@ -8,6 +8,7 @@ from typing import Any, TypeVar, assert_never
 from core.depth import MAX_DEPTH, too_deep
 from core.digest import canonical, size_of
 from core.effects import Settled
+from core.errors import ExpressionFailed, TooManyItems, ValueTooLarge
 from core.execution import (
     Approval,
     Batch,
@@ -294,7 +295,7 @@ class Interpreter:
         self._kept += size_of(values)
         if self._kept > MOST_KEPT:
             message = f"what `set` steps wrote is over {MOST_KEPT:,} bytes together"
-            raise StepFailed(Failure(code="value_too_large", message=message, step=path))
+            raise StepFailed(Failure(code=ValueTooLarge.code, message=message, step=path))
 
     async def _parallel(self, step: ParallelStep, frame: Frame) -> dict[str, Any]:
         halt = Halt(frame.halt)
@@ -322,10 +323,10 @@ class Interpreter:
         if not isinstance(items, list):
             kind = "null" if items is None else type(items).__name__
             message = f"for_each of `{step.id}` needs a list, got {kind}"
-            raise StepFailed(Failure(code="expression_failed", message=message, step=path))
+            raise StepFailed(Failure(code=ExpressionFailed.code, message=message, step=path))
         if len(items) > MAX_ITEMS:
             message = f"for_each of `{step.id}` got {len(items)} items; {MAX_ITEMS} is the most"
-            raise StepFailed(Failure(code="too_many_items", message=message, step=path))
+            raise StepFailed(Failure(code=TooManyItems.code, message=message, step=path))
         return items
 
     def _wanted(self, step: Step, frame: Frame, path: str | None = None) -> bool:
@@ -335,7 +336,7 @@ class Interpreter:
         value = self._measured(path, lambda meter: condition(step.when or "")(frame.names, meter))
         if not isinstance(value, bool) and value is not None:
             message = f"when of `{step.id}` must be true or false, got {type(value).__name__}"
-            raise StepFailed(Failure(code="expression_failed", message=message, step=path))
+            raise StepFailed(Failure(code=ExpressionFailed.code, message=message, step=path))
         return bool(value)
 
     def _render(
@@ -347,7 +348,7 @@ class Interpreter:
         rendered = self._measured(path, lambda meter: template.render(frame.names, meter))
         if too_deep(rendered.value):
             message = f"the value is nested deeper than {MAX_DEPTH} levels"
-            raise StepFailed(Failure(code="value_too_large", message=message, step=path))
+            raise StepFailed(Failure(code=ValueTooLarge.code, message=message, step=path))
         return rendered.value, rendered.secrets
 
     def _measured(self, path: str, work: Callable[[Meter], T]) -> T:
@@ -355,7 +356,7 @@ class Interpreter:
         try:
             return work(meter)
         except ExpressionFault as fault:
-            failure = Failure(code="expression_failed", message=fault.message, step=path)
+            failure = Failure(code=ExpressionFailed.code, message=fault.message, step=path)
             raise StepFailed(failure) from None
         finally:
             self._spent += meter.spent

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from core.errors import ChildFailed
 from core.event import EventKind
 from core.history import ChildClosed, Closed, Json
 from core.llm import Capability
@@ -101,7 +102,7 @@ def child_failed(step: Open, event: ChildClosed, why: Failure) -> Line:
         return failed(step, event.at, why)
     message = f"run {step.run} failed: {why.message}"
     data = {"run_id": step.run, "code": why.code}
-    return failed(step, event.at, Failure(code="child_failed", message=message, data=data))
+    return failed(step, event.at, Failure(code=ChildFailed.code, message=message, data=data))
 
 
 def batch_ended(step: Open, at: datetime, output: Json) -> Line:

@@ -18,7 +18,6 @@ ROOTS = ("inputs", "steps", "status", "errors", "vars", "event", "workspace", "r
 OF_ITEM = ("item", "index")
 OF_RUN = ("id", "skill", "lineage", "trigger", "started_at")
 OF_WORKSPACE = tuple(Workspace.model_fields)
-OF_STEPS = ("steps", "status", "errors")
 MAX_BROKEN = 10
 
 

@@ -9,7 +9,6 @@ from core.model import Frozen
 from core.tool import Actor, Mode
 
 RunId = NewType("RunId", str)
-RUN_ID = r"^[a-z0-9-]{1,120}$"
 RunStatus = Literal[
     "queued", "running", "paused", "waiting", "succeeded", "failed", "cancelled", "timed_out"
 ]

@@ -23,6 +23,7 @@ from temporalio.exceptions import (
     TimeoutType,
 )
 
+from core.errors import ChildFailed, StepTimedOut
 from core.history import (
     Answered,
     Asked,
@@ -95,9 +96,9 @@ def failure_of(error: BaseException) -> Failure:
         case ApplicationError():
             return _of_application_error(error)
         case TimeoutError() if error.type is TimeoutType.HEARTBEAT:
-            return Failure(code="step_timed_out", message="the worker that ran this step was lost")
+            return Failure(code=StepTimedOut.code, message="the worker that ran this step was lost")
         case TimeoutError():
-            return Failure(code="step_timed_out", message="the step took longer than it may")
+            return Failure(code=StepTimedOut.code, message="the step took longer than it may")
         case CancelledError():
             return Failure(code="cancelled", message="the step was cancelled")
         case TerminatedError():
@@ -317,7 +318,7 @@ def _child_failed(event: HistoryEvent, id: int, at: datetime) -> Draft:
 
 def _child_not_started(event: HistoryEvent, id: int, at: datetime) -> Draft:
     told = event.start_child_workflow_execution_failed_event_attributes
-    failure = Failure(code="child_failed", message="the child run could not be started")
+    failure = Failure(code=ChildFailed.code, message="the child run could not be started")
     return _plain(_child_lost(id, at, told.initiated_event_id, failure))
 
 

@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 from core.digest import canonical, digest_of_text, size_of_text
 from core.effects import CHILD, ChildReady, ChildRequest, Settled
+from core.errors import ChildFailed, StepTimedOut, TooDeep
 from core.execution import ChildRun, Halted, StepFailed
 from core.run import Failure, FlowInput, RunOrigin
 from workflows import policies
@@ -31,7 +32,7 @@ async def run_child(run: RunState, call: ChildRun, halted: Callable[[], bool]) -
         return known.output
     if run.origin.depth >= MAX_DEPTH:
         message = f"`{call.skill}` would be {MAX_DEPTH + 1} runs deep; {MAX_DEPTH} is the most"
-        raise StepFailed(Failure(code="too_deep", message=message, step=call.path))
+        raise StepFailed(Failure(code=TooDeep.code, message=message, step=call.path))
     try:
         handle, run_id, limit = await start(run, call, size)
     except ActivityError as error:
@@ -44,7 +45,7 @@ async def run_child(run: RunState, call: ChildRun, halted: Callable[[], bool]) -
     except TimeoutError:
         handle.cancel()
         message = f"run {run_id} of `{call.skill}` took longer than {limit}"
-        failure = Failure(code="step_timed_out", message=message, step=call.path)
+        failure = Failure(code=StepTimedOut.code, message=message, step=call.path)
         raise StepFailed(failure, told=True) from None
     if not handle.done():
         handle.cancel()
@@ -135,5 +136,5 @@ def child_failed(error: ChildWorkflowError, call: ChildRun, run_id: str) -> Step
     end = "was cancelled" if inner.code == "cancelled" else f"failed: {inner.message}"
     message = f"run {run_id} of `{call.skill}` {end}"
     data = {"run_id": run_id, "code": inner.code}
-    failure = Failure(code="child_failed", message=message, step=call.path, data=data)
+    failure = Failure(code=ChildFailed.code, message=message, step=call.path, data=data)
     return StepFailed(failure, told=True)

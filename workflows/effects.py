@@ -19,6 +19,14 @@ from core.effects import (
     Settled,
     ToolRequest,
 )
+from core.errors import (
+    ApprovalRejected,
+    ApprovalTimedOut,
+    InvalidArguments,
+    StepTimedOut,
+    TooManyItems,
+    ValueTooLarge,
+)
 from core.execution import Approval, Ask, Batch, ChildRun, Compute, Halted, Items, Pause, StepFailed
 from core.flow import Step, every_step
 from core.llm import ModelAnswer
@@ -142,7 +150,7 @@ class TemporalEffects:
                 return await work
         except TimeoutError:
             message = f"`{path}` took longer than {limit.total_seconds():g} s"
-            raise StepFailed(Failure(code="step_timed_out", message=message, step=path)) from None
+            raise StepFailed(Failure(code=StepTimedOut.code, message=message, step=path)) from None
 
     # Another skill
 
@@ -173,15 +181,15 @@ class TemporalEffects:
                 return parse_duration(str(call.length))
             until = datetime.fromisoformat(str(call.until))
         except ValueError as error:
-            failure = Failure(code="invalid_arguments", message=f"wait: {error}", step=call.path)
+            failure = Failure(code=InvalidArguments.code, message=f"wait: {error}", step=call.path)
             raise StepFailed(failure) from None
         if until.tzinfo is None:
             message = f"wait: {call.until} names no offset; write 2026-12-01T08:00:00Z"
-            raise StepFailed(Failure(code="invalid_arguments", message=message, step=call.path))
+            raise StepFailed(Failure(code=InvalidArguments.code, message=message, step=call.path))
         length = until - workflow.now()
         if length > LONGEST:
             message = f"wait: at most {LONGEST.days} days, {call.until} is later"
-            raise StepFailed(Failure(code="invalid_arguments", message=message, step=call.path))
+            raise StepFailed(Failure(code=InvalidArguments.code, message=message, step=call.path))
         return length
 
     async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any:
@@ -193,7 +201,7 @@ class TemporalEffects:
             message = (
                 f"the question has {size:,} characters; at most {LONGEST_QUESTION:,} are shown"
             )
-            raise StepFailed(Failure(code="value_too_large", message=message, step=call.path))
+            raise StepFailed(Failure(code=ValueTooLarge.code, message=message, step=call.path))
         run = self._run
         until = workflow.now() + call.timeout if call.timeout else None
         waiting = Waiting(kind="approval", step=call.path, until=until, message=call.message)
@@ -209,7 +217,7 @@ class TemporalEffects:
         except TimeoutError:
             within = format_duration(call.timeout) if call.timeout else "its time"
             message = f"nobody decided on `{call.path}` within {within}"
-            failure = Failure(code="approval_timed_out", message=message, step=call.path)
+            failure = Failure(code=ApprovalTimedOut.code, message=message, step=call.path)
             raise StepFailed(failure) from None
         decision = run.decisions.get(call.path)
         if decision is None:
@@ -217,7 +225,7 @@ class TemporalEffects:
         if not decision["approved"]:
             comment = f": {decision['comment']}" if decision["comment"] else ""
             message = f"`{call.path}` was rejected by {decision['by']['id']}{comment}"
-            failure = Failure(code="approval_rejected", message=message, step=call.path)
+            failure = Failure(code=ApprovalRejected.code, message=message, step=call.path)
             raise StepFailed(failure)
         return decision
 
@@ -236,7 +244,7 @@ class TemporalEffects:
             # People answer the run itself, not one of its batches.
             if count > ITEMS_IN_ONE_HISTORY:
                 message = f"{count} items with approvals; {ITEMS_IN_ONE_HISTORY} are the most"
-                raise StepFailed(Failure(code="too_many_items", message=message, step=step.id))
+                raise StepFailed(Failure(code=TooManyItems.code, message=message, step=step.id))
             return False
         events = workflow.info().get_current_history_length()
         events += count * len(every_step((step,))) * EVENTS_A_STEP

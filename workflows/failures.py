@@ -13,6 +13,7 @@ from temporalio.exceptions import (
 )
 
 from core.effects import MAX_VALUE_BYTES
+from core.errors import StepTimedOut, ValueTooLarge
 from core.execution import StepFailed
 from core.run import Failure
 
@@ -26,7 +27,7 @@ def failure_of(error: BaseException, step: str | None = None) -> Failure:
         case ApplicationError():
             return from_application_error(cause, step)
         case TimeoutError():
-            return Failure(code="step_timed_out", message=timeout_message(cause), step=step)
+            return Failure(code=StepTimedOut.code, message=timeout_message(cause), step=step)
         case CancelledError():
             return Failure(code="cancelled", message="the step was cancelled", step=step)
         case FailureError():
@@ -79,4 +80,4 @@ def as_application_error(failed: StepFailed) -> ApplicationError:
 def refuse_if_large(path: str, what: str, size: int, most: int = MAX_VALUE_BYTES) -> None:
     if size > most:
         message = f"{what}: {size:,} bytes; a step may take {max(0, most):,}"
-        raise StepFailed(Failure(code="value_too_large", message=message, step=path))
+        raise StepFailed(Failure(code=ValueTooLarge.code, message=message, step=path))

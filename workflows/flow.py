@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from core.digest import size_of
 from core.effects import BATCH, HALT, MAX_VALUE_BYTES, BatchInput, BatchResult
+from core.errors import ValueTooLarge
 from core.execution import Halted, Room, StepFailed
 from core.interpreter import Interpreter, execute
 from core.run import Failure, FlowInput
@@ -103,7 +104,7 @@ class BatchRun:
         size = size_of([done.outputs, done.errors])
         if size > MAX_VALUE_BYTES:
             message = f"{size:,} bytes of outputs at once; lower the concurrency of `{batch.path}`"
-            failure = Failure(code="value_too_large", message=message, step=batch.path)
+            failure = Failure(code=ValueTooLarge.code, message=message, step=batch.path)
             return BatchResult(outputs=[None] * len(batch.items), failed=failure)
         return BatchResult(outputs=done.outputs, errors=done.errors, failed=done.failed)
 

@@ -21,6 +21,7 @@ from temporalio.worker import (
 )
 
 from core.effects import BATCH, GIVEN, MAX_VALUE_BYTES, PAUSE, RECORD, RESUME
+from core.errors import ValueTooLarge
 from core.run import Failure, RunOrigin
 from workflows.failures import failure_of
 from workflows.state import CURRENT, RunState
@@ -179,7 +180,7 @@ def refuse_if_large(result: Any) -> None:
     size = len(workflow.payload_converter().to_payload(result).data)
     if size > MAX_VALUE_BYTES:
         failure = Failure(
-            code="value_too_large",
+            code=ValueTooLarge.code,
             message=f"the output is {size:,} bytes; at most {MAX_VALUE_BYTES:,} are kept",
             step="output",
         )
