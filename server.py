@@ -58,6 +58,7 @@ async def serve(settings: Settings) -> None:
                 trials=models.router,
             ),
             logs_after=timedelta(seconds=settings.archive_after),
+            model_queue=settings.model_queue,
         )
 
         @asynccontextmanager

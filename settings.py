@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.effects import ModelQueue
+
 HERE = Path(__file__).resolve().parent
 KEY_BYTES = 32
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgres": 5432, "postgresql": 5432}
@@ -113,6 +115,7 @@ class Settings(BaseSettings):
     demo: bool = Field(default=False, validation_alias="PERDURE_DEMO")
     demo_address: WebAddress | None = Field(None, validation_alias="PERDURE_DEMO_URL")
     archive_after: int = Field(300, ge=0, le=86_400, validation_alias="PERDURE_ARCHIVE_AFTER")
+    model_queue: ModelQueue = Field("shared", validation_alias="PERDURE_MODEL_QUEUE")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="PERDURE_LOG_LEVEL"
     )

@@ -84,7 +84,7 @@ def options() -> Options:
         deployment_config=WorkerDeploymentConfig(version=build, use_worker_versioning=False),
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         default_heartbeat_throttle_interval=timedelta(seconds=1),
-        max_concurrent_activities=200,
+        max_concurrent_activities=400,
         graceful_shutdown_timeout=GRACE,
     )
 
@@ -92,7 +92,7 @@ def options() -> Options:
 def make_model_worker(
     client: Client, models: ModelActivities, task_queue: str = TASK_QUEUE
 ) -> Worker:
-    """Model calls have a queue of their own, which rate limits and fairness are for."""
+    """For runs whose model calls have a queue of their own."""
     return Worker(
         client,
         task_queue=task_queue + MODEL_QUEUE,
@@ -103,7 +103,11 @@ def make_model_worker(
 
 
 def make_worker(
-    client: Client, parts: Parts, python_skills: list[type], task_queue: str = TASK_QUEUE
+    client: Client,
+    parts: Parts,
+    python_skills: list[type],
+    task_queue: str = TASK_QUEUE,
+    models: ModelActivities | None = None,
 ) -> Worker:
     compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts, Beginnings(parts.runs))
     records = RecordActivities(parts.runs)
@@ -112,7 +116,13 @@ def make_worker(
         client,
         task_queue=task_queue,
         workflows=[FlowRun, BatchRun, *python_skills],
-        activities=[compute.call, records.record, others.given, others.child],
+        activities=[
+            compute.call,
+            records.record,
+            others.given,
+            others.child,
+            *((models.call,) if models else ()),
+        ],
         interceptors=[RunInterceptor(), Beating()],
         workflow_runner=sandbox(),
         # A killed worker's runs go on elsewhere after this; shorter costs throughput.
@@ -165,7 +175,7 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
             )
             calls = ModelActivities(models.router, tools, guides, attempts, Beginnings(runs))
             async with (
-                make_worker(client, parts, python_skills(settings.skills)),
+                make_worker(client, parts, python_skills(settings.skills), models=calls),
                 make_model_worker(client, calls),
             ):
                 yield

@@ -20,7 +20,8 @@ CHILD = "perdure.child"
 BATCH = "perdure.batch"
 TOOL = "tool."  # + the tool's name
 MODEL = "llm.call"
-MODEL_QUEUE = "-llm"  # + behind the name of the run's own queue
+MODEL_QUEUE = "-llm"  # + behind the name of the run's own queue, where it is not shared
+ModelQueue = Literal["shared", "own"]
 
 PAUSE = "perdure.pause"
 RESUME = "perdure.resume"

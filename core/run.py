@@ -62,6 +62,8 @@ class RunOrigin(Frozen):
     instructions_digest: str = ""
     # Whether a person is asked before any model of this workspace writes.
     approve_writes: Literal["never", "always"] = "never"
+    # Where its model calls wait for a worker; None is the run's own queue.
+    model_queue: str | None = None
 
 
 class FlowInput(Frozen):

@@ -47,6 +47,7 @@ class PinnedChildren:
             allowed_tools=skill.allowed_tools,
             max_tokens=skill.flow.max_tokens,
             approve_writes=parent.approve_writes,
+            model_queue=parent.model_queue,
             instructions_digest=digest_of_text(skill.instructions),
         )
         await self._runs.queue(

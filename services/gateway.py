@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.effects import TASK_QUEUE
+from core.effects import TASK_QUEUE, ModelQueue
 from services.actions import ActionService
 from services.codec import CodecService
 from services.health import HealthService
@@ -77,13 +77,14 @@ def assemble(
     task_queue: str = TASK_QUEUE,
     models: ModelOffer = ANYTHING,
     logs_after: timedelta = timedelta(0),
+    model_queue: ModelQueue = "shared",
 ) -> Gateway:
     keyring = Keyring(encryption_keys)
     runs, skills = Runs(pool, keyring), Skills(pool)
     workspaces = Workspaces(pool)
     histories = Histories(client, Attempts(pool, keyring), runs)
     live = Live(client, histories, ui=temporal_ui, namespace=client.namespace)
-    starter = Starter(client, task_queue)
+    starter = Starter(client, task_queue, model_queue)
     launch = Launch(runs, starter)
     versions = Versions(skills, library)
     skill_service = SkillService(skills, library, versions, runs, tools)

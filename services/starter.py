@@ -17,7 +17,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from core.effects import TASK_QUEUE
+from core.effects import MODEL_QUEUE, TASK_QUEUE, ModelQueue
 from core.run import FlowInput, RunOrigin
 from services import reach
 
@@ -37,9 +37,12 @@ LONGEST_SUMMARY = 200
 
 
 class Starter:
-    def __init__(self, client: Client, task_queue: str = TASK_QUEUE) -> None:
+    def __init__(
+        self, client: Client, task_queue: str = TASK_QUEUE, model_queue: ModelQueue = "shared"
+    ) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._model_queue = task_queue + MODEL_QUEUE if model_queue == "own" else None
 
     async def start(
         self,
@@ -59,7 +62,7 @@ class Starter:
                     id=run_id,
                     task_queue=self._task_queue,
                     task_timeout=TASK_TIMEOUT,
-                    memo={MEMO: origin},
+                    memo={MEMO: origin.model_copy(update={"model_queue": self._model_queue})},
                     search_attributes=TypedSearchAttributes(
                         [
                             SearchAttributePair(WORKSPACE, origin.workspace.id),

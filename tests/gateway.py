@@ -162,6 +162,7 @@ async def open_site(
             admin_key=ADMIN_KEY,
             temporal_ui=UI,
             task_queue=task_queue,
+            model_queue="own",
         )
         app = create_app(gateway, Doors(codec_token=CODEC_TOKEN, temporal_ui=UI))
         yield Site(app, gateway, kernel, stack)

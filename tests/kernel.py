@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from core.effects import TASK_QUEUE
+from core.effects import MODEL_QUEUE, TASK_QUEUE
 from core.errors import HttpFailed, HttpFailedForNow
 from core.flow import Flow
 from core.run import ENDED, FlowInput, Run, RunOrigin, Workspace
@@ -158,6 +158,7 @@ class Kernel:
                 "lineage": run_id,
                 "actor": Actor(kind="user", id="tester"),
                 "allowed_tools": ("*",),
+                "model_queue": self.task_queue + MODEL_QUEUE,
                 **origin,
             }
         )

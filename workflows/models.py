@@ -5,7 +5,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from core.digest import canonical, digest_of_text, size_of_text
-from core.effects import MODEL, MODEL_QUEUE, ModelReply, ModelRequest, Settled
+from core.effects import MODEL, ModelReply, ModelRequest, Settled
 from core.execution import Ask, StepFailed
 from core.llm import ModelAnswer
 from core.run import Failure, Waiting
@@ -92,7 +92,7 @@ def start(
         MODEL,
         request,
         result_type=ModelReply,
-        task_queue=workflow.info().task_queue + MODEL_QUEUE,
+        task_queue=run.origin.model_queue,
         activity_id=call.path if number == 0 else f"{call.path}~{number + 1}",
         summary=f"{call.path}: {call.capability}",
         start_to_close_timeout=(call.timeout or policies.LONGEST_STEP) + policies.GRACE,

@@ -206,6 +206,7 @@ class OneChild:
             actor=Actor(kind="system", id=request.parent),
             parent=request.parent,
             depth=parent.depth + 1,
+            model_queue=parent.model_queue,
             allowed_tools=("*",),
         )
         await self._kernel.runs.queue(
