@@ -1,0 +1,160 @@
+"""Records of business data, as every source tells them; ids are the source's own."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from core.model import Frozen
+
+Kind = Literal[
+    "owners",
+    "pipelines",
+    "accounts",
+    "contacts",
+    "deals",
+    "activities",
+    "conversations",
+    "quotas",
+]
+Outcome = Literal["open", "won", "lost"]
+ChangedField = Literal["stage", "amount", "close_date", "owner", "forecast_category"]
+
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(max_length=1000)]
+Text = Annotated[str, Field(max_length=200_000)]
+Money = Annotated[Decimal, Field(max_digits=18, decimal_places=2)]
+
+
+class RecordBase(Frozen):
+    id: Id
+    modified_at: AwareDatetime
+    # Of what is deleted only the id and the time count.
+    deleted: bool = False
+
+
+class Owner(RecordBase):
+    kind: Literal["owners"] = "owners"
+    name: Name = ""
+    email: Name | None = None
+    team: Name | None = None
+    active: bool = True
+
+
+class Stage(Frozen):
+    id: Id
+    name: Name
+    position: int
+    probability: float | None = Field(None, ge=0, le=1)
+    outcome: Outcome = "open"
+
+
+class Pipeline(RecordBase):
+    kind: Literal["pipelines"] = "pipelines"
+    name: Name = ""
+    position: int = 0
+    stages: tuple[Stage, ...] = ()
+
+
+class Account(RecordBase):
+    kind: Literal["accounts"] = "accounts"
+    name: Name = ""
+    domain: Name | None = None
+    industry: Name | None = None
+    segment: Name | None = None
+    employees: int | None = None
+    owner: Id | None = None
+    url: Name | None = None
+    created_at: AwareDatetime | None = None
+
+
+class Contact(RecordBase):
+    kind: Literal["contacts"] = "contacts"
+    name: Name = ""
+    email: Name | None = None
+    title: Name | None = None
+    account: Id | None = None
+    owner: Id | None = None
+    url: Name | None = None
+    created_at: AwareDatetime | None = None
+
+
+class DealContact(Frozen):
+    contact: Id
+    role: Name | None = None
+
+
+class Change(Frozen):
+    """What a field was from then on. A stage's and an owner's value is its id at the source."""
+
+    field: ChangedField
+    at: AwareDatetime
+    value: Name | None = None
+
+
+class Deal(RecordBase):
+    """`changes` is all that is known of its past; where empty, it is noted from now on."""
+
+    kind: Literal["deals"] = "deals"
+    name: Name = ""
+    pipeline: Id = "default"
+    stage: Id = "unknown"
+    amount: Money | None = None
+    currency: str | None = Field(None, max_length=10)
+    close_date: date | None = None
+    owner: Id | None = None
+    account: Id | None = None
+    segment: Name | None = None
+    forecast_category: Name | None = None
+    next_step: Text | None = None
+    lost_reason: Text | None = None
+    url: Name | None = None
+    created_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
+    contacts: tuple[DealContact, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
+class Activity(RecordBase):
+    kind: Literal["activities"] = "activities"
+    type: Literal["call", "email", "meeting", "note", "task"] = "note"
+    at: AwareDatetime | None = None
+    subject: Name | None = None
+    body: Text | None = None
+    direction: Literal["in", "out"] | None = None
+    outcome: Name | None = None
+    owner: Id | None = None
+    account: Id | None = None
+    deals: tuple[Id, ...] = ()
+    contacts: tuple[Id, ...] = ()
+
+
+class Conversation(RecordBase):
+    kind: Literal["conversations"] = "conversations"
+    type: Literal["call", "email", "meeting", "chat"] = "call"
+    title: Name = ""
+    at: AwareDatetime | None = None
+    participants: tuple[Name, ...] = ()
+    transcript: Text = ""
+    summary: Text | None = None
+    owner: Id | None = None
+    account: Id | None = None
+    deals: tuple[Id, ...] = ()
+    url: Name | None = None
+
+
+class Quota(RecordBase):
+    kind: Literal["quotas"] = "quotas"
+    owner: Id | None = None
+    pipeline: Id | None = None
+    starts_on: date | None = None
+    ends_on: date | None = None
+    amount: Money = Decimal(0)
+    currency: str | None = Field(None, max_length=10)
+
+
+Record = Annotated[
+    Owner | Pipeline | Account | Contact | Deal | Activity | Conversation | Quota,
+    Field(discriminator="kind"),
+]
