@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Scope = Literal["read", "run", "approve", "manage"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-ADMIN = "admin"
 KEY = re.compile(r"pk_([a-z0-9]{8,32})_([A-Za-z0-9]{32,128})")
 
 CREATE = """
@@ -31,16 +30,6 @@ LIST = """
     SELECT id, name, scopes, created_at FROM keys WHERE workspace_id = $1 ORDER BY created_at, id
 """
 REVOKE = "DELETE FROM keys WHERE id = $1 AND workspace_id = $2 RETURNING id"
-# A key that is configured stands for the one before it, which must not go on opening everything.
-ENSURE_ADMIN = """
-    WITH others AS (
-        DELETE FROM keys WHERE workspace_id IS NULL AND name = $2 AND id <> $1
-            AND NOT EXISTS (SELECT FROM keys WHERE id = $1 AND workspace_id IS NOT NULL)
-    )
-    INSERT INTO keys (id, workspace_id, name, scopes, hash) VALUES ($1, NULL, $2, $3, $4)
-    ON CONFLICT (id) DO UPDATE SET hash = excluded.hash WHERE keys.workspace_id IS NULL
-    RETURNING id
-"""
 
 
 class Key(Frozen):
@@ -117,15 +106,6 @@ class Keys:
     async def revoke(self, workspace: str, key_id: str) -> None:
         if await self._pool.fetchval(REVOKE, key_id, workspace) is None:
             raise NotFound(f"there is no key {key_id!r}")
-
-    async def ensure_admin(self, key: str) -> None:
-        """Makes this the admin key and ends the one configured before it."""
-        identity = _id_of(key)
-        if identity is None:
-            raise Invalid("expected an admin key like pk_<id>_<secret>, of letters and digits")
-        done = await self._pool.fetchval(ENSURE_ADMIN, identity, ADMIN, list(SCOPES), _hash(key))
-        if done is None:
-            raise Invalid("the admin key has the id of a workspace's key: choose another")
 
 
 def _id_of(key: str) -> str | None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import Invalid, NotFound
-from store.keys import SCOPES, Keys, mint_key
+from store.keys import Keys, mint_key
 from store.pool import Pool
 from store.workspaces import Workspaces
 
@@ -54,7 +54,7 @@ async def test_the_key_is_not_in_the_table(keys: Keys, pool: Pool) -> None:
 async def test_keys_are_listed_for_their_workspace_alone(keys: Keys) -> None:
     made = [await keys.create("acme", name, ["read"]) for name in ("one", "two")]
     await keys.create("globex", "theirs", ["read"])
-    await keys.ensure_admin(mint_key())
+    await keys.create(None, "an admin's", ["read"])
     listed = await keys.list_keys("acme")
     assert [(key.id, key.name) for key in listed] == [(new.id, new.name) for new in made]
 
@@ -86,36 +86,8 @@ async def test_unknown_scopes_are_refused(keys: Keys, scopes: list[str]) -> None
     assert [fault.field for fault in caught.value.errors] == ["scopes"]
 
 
-async def test_the_admin_key_belongs_to_no_workspace(keys: Keys) -> None:
-    key = mint_key()
-    await keys.ensure_admin(key)
-    await keys.ensure_admin(key)
-    access = await keys.find(key)
+async def test_an_admins_key_belongs_to_no_workspace(keys: Keys) -> None:
+    new = await keys.create(None, "an admin's", ["read"])
+    access = await keys.find(new.key)
     assert access is not None
-    assert (access.workspace_id, access.scopes) == (None, set(SCOPES))
-
-
-async def test_a_configured_admin_key_ends_the_one_before_it(keys: Keys) -> None:
-    before, after = mint_key(), mint_key()
-    other = await keys.create(None, "another admin's", ["read"])
-    mine = await keys.create("acme", "admin", ["read"])
-    await keys.ensure_admin(before)
-    await keys.ensure_admin(after)
-    assert await keys.find(before) is None
-    for key in (after, other.key, mine.key):
-        assert await keys.find(key) is not None
-
-
-async def test_the_admin_key_does_not_take_over_a_workspaces_key(keys: Keys) -> None:
-    admin = mint_key()
-    await keys.ensure_admin(admin)
-    theirs = await keys.create("acme", "one", ["read"])
-    with pytest.raises(Invalid):
-        await keys.ensure_admin(f"pk_{theirs.id}_{'0' * 48}")
-    for key in (admin, theirs.key):
-        assert await keys.find(key) is not None
-
-
-async def test_a_guessable_admin_key_is_refused(keys: Keys) -> None:
-    with pytest.raises(Invalid, match="pk_<id>_<secret>"):
-        await keys.ensure_admin("secret")
+    assert (access.workspace_id, access.scopes) == (None, {"read"})

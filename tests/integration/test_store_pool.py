@@ -79,7 +79,6 @@ def every_method(pool: Pool) -> dict[str, Callable[[], Awaitable[Any]]]:
         "Attempts.list_for": lambda: attempts.list_for("r1"),
         "Attempts.note": lambda: attempts.note("r1", "acme", "a", 1, failure, True, NOON),
         "Keys.create": lambda: keys.create("acme", "one", ["read"]),
-        "Keys.ensure_admin": lambda: keys.ensure_admin(mint_key()),
         "Keys.find": lambda: keys.find(mint_key()),
         "Keys.list_keys": lambda: keys.list_keys("acme"),
         "Keys.revoke": lambda: keys.revoke("acme", "k1"),
