@@ -2,10 +2,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from core.tool import ToolSpec
-from tools.addresses import Endpoint
+from outbound import Endpoint, Outbound
 from tools.general import echo
 from tools.http import http_request
-from tools.outbound import Outbound
 from tools.registry import Registry
 from tools.skill_files import NoFiles, SkillFiles, skill_file
 

@@ -15,13 +15,14 @@ from pydantic import AfterValidator, ConfigDict, Field
 from core.errors import HttpFailed, HttpFailedForNow, InvalidArguments, SecretNotAllowed
 from core.model import Frozen
 from core.tool import Effect, Tool, ToolContext
+from outbound.hosts import HostPattern, host_of, port_of
+from outbound.urls import parse_url
 from tools import answers
-from tools.hosts import HostPattern, host_of, port_of
 from tools.redaction import Redaction
 from tools.registry import tool
 
 if TYPE_CHECKING:
-    from tools.outbound import Outbound
+    from outbound import Outbound
 
 MAX_REDIRECTS = 5
 MAX_SECONDS = 120
@@ -43,30 +44,11 @@ OURS = frozenset(
 )
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 def absolute_url(text: str) -> str:
     parse_url(text)
     return text
-
-
-def parse_url(text: str) -> httpx2.URL:
-    """Raises ValueError, in words that do not repeat the URL."""
-    if NOT_IN_A_URL.search(text):
-        raise ValueError("a URL holds no spaces, backslashes or control characters: encode them")
-    try:
-        url = httpx2.URL(text)
-    except httpx2.InvalidURL:
-        raise ValueError("expected an absolute http or https URL") from None
-    if url.scheme not in ("http", "https") or not url.raw_host:
-        raise ValueError("expected an absolute http or https URL")
-    if url.userinfo:
-        raise ValueError("credentials do not belong into a URL: send an Authorization header")
-    host_of(url)
-    if not 0 < port_of(url) < 65536:
-        raise ValueError("a port is a number from 1 to 65535")
-    return url.copy_with(fragment=None)
 
 
 def sendable(headers: dict[str, str]) -> dict[str, str]:

@@ -13,9 +13,9 @@ import pytest
 
 from core.errors import HttpFailed, HttpFailedForNow, ValueTooLarge
 from core.tool import Actor, RunContext, Tool, ToolContext
+from outbound import Outbound
 from tests.receiver import Received, Receiver, reply
 from tools.http import http_request
-from tools.outbound import Outbound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -9,9 +9,9 @@ import pytest
 
 from core.errors import AddressRefused, HttpFailed, SecretNotAllowed
 from core.tool import Actor, RunContext, ToolContext
+from outbound import Outbound
 from tests.receiver import Received, Receiver, reply
 from tools.http import http_request
-from tools.outbound import Outbound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

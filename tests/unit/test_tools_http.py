@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from core.errors import InvalidArguments, SecretNotAllowed
 from core.tool import Actor, RunContext, ToolContext
+from outbound import Outbound
 from tools.http import Hop, HttpRequest, http_request
-from tools.outbound import Outbound
 
 REQUEST = http_request(Outbound())  # not opened: whatever is sent is a RuntimeError
 

@@ -1,4 +1,4 @@
-"""Which addresses a tool may connect to."""
+"""Which addresses may be connected to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from core.errors import AddressRefused
-from tools.hosts import HostPattern, canonical
+from outbound.hosts import HostPattern, canonical
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 Endpoint = tuple[str, int]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, cast
 import httpcore2
 import httpx2
 
-from tools.addresses import Endpoint, Guard, Resolve, resolve
+from outbound.addresses import Endpoint, Guard, Resolve, resolve
 
 if TYPE_CHECKING:
     from types import TracebackType

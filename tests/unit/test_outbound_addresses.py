@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import AddressRefused
-from tools.addresses import Guard, is_of_this_machine, is_public, resolve
-from tools.hosts import HostPattern
+from outbound.addresses import Guard, is_of_this_machine, is_public, resolve
+from outbound.hosts import HostPattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
