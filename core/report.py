@@ -25,6 +25,8 @@ class Finding(Frozen):
     """`kind` is a slug (`stale`, `slipped`); `action` and `owner`: what to do, and by whom."""
 
     kind: str
+    # Further kinds found in the same deal, so that a deal is told once.
+    also: tuple[str, ...] = ()
     severity: Severity = "medium"
     title: str
     detail: str = ""
