@@ -5,6 +5,24 @@
 --   modified_at  when the record changed at its source; an older state never replaces a newer one
 --   deleted_at   gone at the source; the row stays, so that a late page cannot bring it back
 --   pass         the last reading of the source that saw it, for sources that tell of no deletions
+--   digest       of all the source told but the time, so that what did not change is not written
+
+-- Whether what a source told replaces the row. Of one moment, what differs does, but nothing replaces
+-- a deletion that was told (`deleted_at` is its `modified_at`); one that was concluded, from not being
+-- seen any more, is later than the row.
+CREATE FUNCTION crm_replaces(
+    modified_at timestamptz,
+    digest uuid,
+    old_modified_at timestamptz,
+    old_digest uuid,
+    old_deleted_at timestamptz
+) RETURNS boolean LANGUAGE sql IMMUTABLE
+RETURN modified_at > old_modified_at
+    OR modified_at = old_modified_at
+    AND CASE
+        WHEN old_deleted_at IS NULL THEN digest IS DISTINCT FROM old_digest
+        ELSE old_deleted_at > old_modified_at
+    END;
 
 CREATE TABLE crm_owners (
     workspace_id text NOT NULL,
@@ -17,6 +35,7 @@ CREATE TABLE crm_owners (
     modified_at timestamptz NOT NULL,
     deleted_at timestamptz,
     pass text,
+    digest uuid,
     PRIMARY KEY (workspace_id, id)
 );
 
@@ -29,6 +48,7 @@ CREATE TABLE crm_pipelines (
     modified_at timestamptz NOT NULL,
     deleted_at timestamptz,
     pass text,
+    digest uuid,
     PRIMARY KEY (workspace_id, id)
 );
 
@@ -59,6 +79,7 @@ CREATE TABLE crm_accounts (
     modified_at timestamptz NOT NULL,
     deleted_at timestamptz,
     pass text,
+    digest uuid,
     PRIMARY KEY (workspace_id, id)
 );
 
@@ -76,11 +97,12 @@ CREATE TABLE crm_contacts (
     modified_at timestamptz NOT NULL,
     deleted_at timestamptz,
     pass text,
+    digest uuid,
     PRIMARY KEY (workspace_id, id)
 );
 
--- `outcome` is its stage's, kept here for the indexes; `stage_since` and `closed_at` follow the
--- history where there is one.
+-- `outcome` is its stage's, kept here for the indexes; `stage_since` is when the last known change of
+-- the stage was; `closed_at` is what the source told, or else that, or else the close date.
 CREATE TABLE crm_deals (
     workspace_id text NOT NULL,
     id text NOT NULL,
@@ -102,9 +124,11 @@ CREATE TABLE crm_deals (
     url text,
     created_at timestamptz NOT NULL,
     closed_at timestamptz,
+    told_closed_at timestamptz,
     modified_at timestamptz NOT NULL,
     deleted_at timestamptz,
     pass text,
+    digest uuid,
     PRIMARY KEY (workspace_id, id)
 );
 
@@ -144,6 +168,7 @@ CREATE TABLE crm_activities (
     modified_at timestamptz NOT NULL,
     deleted_at timestamptz,
     pass text,
+    digest uuid,
     PRIMARY KEY (workspace_id, id)
 );
 
@@ -173,6 +198,7 @@ CREATE TABLE crm_conversations (
     modified_at timestamptz NOT NULL,
     deleted_at timestamptz,
     pass text,
+    digest uuid,
     PRIMARY KEY (workspace_id, id)
 );
 
@@ -200,5 +226,6 @@ CREATE TABLE crm_quotas (
     modified_at timestamptz NOT NULL,
     deleted_at timestamptz,
     pass text,
+    digest uuid,
     PRIMARY KEY (workspace_id, id)
 );
