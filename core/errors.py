@@ -183,6 +183,50 @@ class HttpFailedForNow(HttpFailed):
     retryable = True
 
 
+# What sources of business data did
+
+
+class SourceError(StepError):
+    """A reading failed; `data` may hold status, scopes, policy."""
+
+    code = "source_failed"
+
+
+class SourceRefused(SourceError):
+    """The token or password was refused; another attempt with the same one is too."""
+
+    code = "source_refused"
+
+
+class SourceForbidden(SourceError):
+    """It is known there, but may not read this; `data["scopes"]` names what it needs."""
+
+    code = "source_forbidden"
+
+
+class SourceRejected(SourceError):
+    """The source did not accept the question itself."""
+
+    code = "source_rejected"
+
+
+class SourceBusy(SourceError):
+    code = "source_busy"
+    retryable = True
+
+
+class SourceUnavailable(SourceError):
+    code = "source_unavailable"
+    retryable = True
+
+
+class SourceUnreadable(SourceError):
+    """An answer that is not what was asked for; often the next one is."""
+
+    code = "source_unreadable"
+    retryable = True
+
+
 # What models and their providers did
 
 
