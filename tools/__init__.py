@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 
 from core.tool import ToolSpec
 from outbound import Endpoint, Outbound
+from tools.findings import draft_report, finish_report
 from tools.general import echo
 from tools.http import http_request
 from tools.registry import Registry
@@ -26,4 +27,4 @@ def specs() -> tuple[ToolSpec, ...]:
 
 
 def _registry(outbound: Outbound, files: SkillFiles) -> Registry:
-    return Registry(echo, http_request(outbound), skill_file(files))
+    return Registry(echo, http_request(outbound), skill_file(files), draft_report, finish_report)
