@@ -164,11 +164,8 @@ def test_a_tool_whose_name_is_too_long_is_refused() -> None:
 async def test_the_specs_of_this_installation_are_those_of_its_registry() -> None:
     async with open_registry() as registry:
         assert registry.specs() == specs()
-    assert [(told.name, told.effect) for told in specs()] == [
-        ("echo", "read"),
-        ("http_request", "write"),
-        ("skill_file", "read"),
-    ]
+    assert [told.name for told in specs() if told.effect == "write"] == ["http_request"]
+    assert {"echo", "skill_file"} <= {told.name for told in specs()}
     for told in specs():
         assert told.arguments["additionalProperties"] is False
 
