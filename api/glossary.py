@@ -126,6 +126,8 @@ FIELDS_OF = {
     ("NewWorkspace", "id"): "made up where it is left out",
     ("OfSkill", "calls"): "how many model calls",
     ("OfSkill", "unpriced_calls"): "calls of a model without a known price",
+    ("NotifyStep", "channel"): "where people are told: `slack`",
+    ("NotifyStep", "message"): "a template: text, a report, or any other value",
     ("ParallelStep", "branches"): "name → steps; the output maps names to the last outputs",
     ("Problem", "detail"): "what went wrong, in a sentence",
     ("Problem", "status"): "the HTTP status",

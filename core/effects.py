@@ -20,6 +20,7 @@ CHILD = "perdure.child"
 BATCH = "perdure.batch"
 TOOL = "tool."  # + the tool's name
 MODEL = "llm.call"
+NOTIFY = "notify.send"
 MODEL_QUEUE = "-llm"  # + behind the name of the run's own queue, where it is not shared
 ModelQueue = Literal["shared", "own"]
 
@@ -107,6 +108,20 @@ class ModelReply(Frozen):
     latency_ms: int = 0
     key_source: KeySource
     stored: bool = False
+
+
+class NotifyRequest(Frozen):
+    """`digest` is over channel and message: told once for ever, however often it is asked."""
+
+    channel: str
+    message: Any
+    workspace_name: str
+    digest: str
+    context: RunContext
+    timeout: Duration | None = None
+    attempts: int | None = None
+    settled: tuple[Settled, ...] = ()
+    began: "RecordRequest | None" = None
 
 
 class RecordRequest(Frozen):
@@ -204,3 +219,4 @@ class BatchResult(Frozen):
 
 ToolRequest.model_rebuild()
 ModelRequest.model_rebuild()
+NotifyRequest.model_rebuild()

@@ -73,6 +73,15 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class Notify:
+    path: str
+    channel: str
+    message: Any
+    timeout: timedelta | None
+    retry: Retry | None
+
+
+@dataclass(frozen=True)
 class Ask:
     """One call of a model. `tools` are patterns of what it is offered; None offers none."""
 
@@ -163,6 +172,7 @@ class Effects(Protocol):
 
     async def compute(self, call: Compute) -> Any: ...
     async def ask(self, call: Ask) -> ModelAnswer: ...
+    async def notify(self, call: Notify) -> Any: ...
     async def child(self, call: ChildRun, halted: Callable[[], bool]) -> Any: ...
     async def wait(self, call: Pause, halted: Callable[[], bool]) -> Any: ...
     async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any: ...

@@ -10,6 +10,8 @@ LANGUAGE = 1  # version of the expression language, pinned in every run's input
 DEFAULT_CONCURRENCY = 8
 MAX_CONCURRENCY = 100
 MAX_FLOW_BYTES = 256 * 1024
+# Where a `notify` step can tell people something; each needs a notifier in the worker.
+Channel = Literal["slack"]
 
 
 class Retry(Frozen):
@@ -78,6 +80,14 @@ class ApproveStep(StepBase):
     message: str
 
 
+class NotifyStep(StepBase):
+    """Tells people; `message` is a template of text, of a report, or of any other value."""
+
+    kind: Literal["notify"] = "notify"
+    channel: Channel
+    message: Any
+
+
 class PromptStep(StepBase):
     """Asks a model; `prompt` is a template, also where it was a file of the bundle.
 
@@ -130,6 +140,7 @@ Step = Annotated[
     | SkillStep
     | WaitStep
     | ApproveStep
+    | NotifyStep
     | ExtractStep
     | ClassifyStep
     | GenerateStep

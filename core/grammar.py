@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from core import prompts, words
 from core.draft import MODELS, Draft, FlowDraft, Kind, Written
 from core.duration import EXPECTED
 from core.faults import near, nearest, quoted, strangers
 from core.files import Texts
-from core.flow import MAX_CONCURRENCY
+from core.flow import MAX_CONCURRENCY, Channel
 from core.head import read_inputs, read_triggers
 from core.source import Path, Report, kind_of
 
@@ -20,13 +20,19 @@ MOST_TOKENS = 1_000_000_000
 
 FLOW_KEYS = ("inputs", "triggers", "steps", "output", "format", "timeout", "max_tokens")
 FORMATS = ("slack", "markdown", "json")
+CHANNELS: tuple[str, ...] = get_args(Channel)
 COMMON = ("id", "when", "for_each", "concurrency", "on_error", "timeout", "retry")
 KINDS = ", ".join(f"`{kind}`" for kind in MODELS)
-LATER = ("notify", "document", "gate")
+LATER = ("document", "gate")
 # The words that only some kinds of steps take.
-OWN: dict[str, tuple[str, ...]] = {"compute": ("with",), "skill": ("with",), **prompts.WORDS}
-TIMED = ("compute", "skill", "approve", *prompts.WORDS)
-RETRIED = ("compute", "skill", "steps", "parallel", *prompts.WORDS)
+OWN: dict[str, tuple[str, ...]] = {
+    "compute": ("with",),
+    "skill": ("with",),
+    "notify": ("message",),
+    **prompts.WORDS,
+}
+TIMED = ("compute", "skill", "approve", "notify", *prompts.WORDS)
+RETRIED = ("compute", "skill", "notify", "steps", "parallel", *prompts.WORDS)
 OF_SKILL_MD = ("name", "description", "license", "compatibility", "metadata", "allowed-tools")
 INSTEAD_OF_TIMEOUT = {
     "set": "`set` takes no time: leave it out",
@@ -322,6 +328,17 @@ class _Grammar:
         draft.fields["message"] = words.text(self._report, path, value, expected)
         draft.written.append(Written(path, value))
 
+    def _notify(self, draft: Draft, value: Any, step: dict[str, Any]) -> None:
+        path = (*draft.path, "notify")
+        draft.fields["channel"] = words.choice(self._report, path, value, CHANNELS)
+        message = step.get("message")
+        if message in (None, ""):
+            needed = "`notify` needs a `message`: what to tell, such as ${steps.report}"
+            self._report.error_at_key(path, needed)
+            return
+        draft.fields["message"] = message
+        draft.written.append(Written((*draft.path, "message"), message))
+
     def _ask(self, draft: Draft, value: Any, step: dict[str, Any]) -> None:
         prompts.read_question(self._report, self._texts, draft, value, step)
 
@@ -333,6 +350,7 @@ class _Grammar:
         "parallel": _parallel,
         "wait": _wait,
         "approve": _approve,
+        "notify": _notify,
         "extract": _ask,
         "classify": _ask,
         "generate": _ask,

@@ -18,6 +18,7 @@ from core.execution import (
     Effects,
     Halted,
     Items,
+    Notify,
     Pause,
     Room,
     StepFailed,
@@ -31,6 +32,7 @@ from core.flow import (
     Flow,
     GenerateStep,
     GroupStep,
+    NotifyStep,
     ParallelStep,
     PromptStep,
     ReasonStep,
@@ -235,7 +237,7 @@ class Interpreter:
     async def _attempts(self, step: Step, frame: Frame, path: str) -> Any:
         """Temporal retries an activity; a step made of steps is tried again here."""
         retry = step.retry
-        if isinstance(step, ComputeStep | PromptStep) or retry is None or not retry.attempts:
+        if isinstance(step, ComputeStep | NotifyStep | PromptStep) or retry is None or not retry.attempts:
             return await self._perform(step, frame, path)
         pause = retry.backoff or FIRST_BACKOFF
         longest = max(pause, retry.max_backoff or MAX_BACKOFF)
@@ -283,6 +285,11 @@ class Interpreter:
                 message = str(self._render(step.id, step.message, frame, path)[0])
                 approval = Approval(path, message, step.timeout)
                 return await self._effects.approve(approval, frame.halt)
+            case NotifyStep():
+                message = self._render(step.id, step.message, frame, path)[0]
+                return await self._effects.notify(
+                    Notify(path, step.channel, message, step.timeout, step.retry)
+                )
             case ExtractStep() | ClassifyStep() | GenerateStep() | ReasonStep():
                 rendered = self._render(step.id, step.prompt, frame, path)[0]
                 prompt = rendered if isinstance(rendered, str) else canonical(rendered)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from core.effects import NOTIFY
 from core.errors import ChildFailed
 from core.event import EventKind
 from core.history import ChildClosed, Closed, Json
 from core.llm import Capability
 from core.run import Failure
-from core.shown import milliseconds, shown_failure, shown_reply
+from core.shown import milliseconds, shown_arguments, shown_failure, shown_reply
 
 BATCH_NAME = re.compile(r"(?P<path>.+)\[(?P<lo>\d+)\.\.(?P<hi>\d+)\]")
 LOST = Failure(code="attempt_lost", message="the attempt ended and left no word of why")
@@ -58,6 +59,13 @@ class Retry:
 def started(step: str, kind: str, **data: Any) -> Line:
     known = {name: value for name, value in data.items() if value is not None}
     return Line("step.started", step, 1, {"kind": kind, **known})
+
+
+def work_of(activity: str, request: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The kind of step that an activity is for, and what to say of it as it begins."""
+    if activity == NOTIFY:
+        return "notify", {"channel": request.get("channel")}
+    return "compute", {"tool": request.get("tool", activity), **shown_arguments(request)}
 
 
 def finished(step: Open, at: datetime, data: Mapping[str, Any]) -> Line:

@@ -48,9 +48,10 @@ from core.line import (
     started,
     turn_of,
     unaffordable,
+    work_of,
 )
 from core.run import Failure
-from core.shown import milliseconds, shown, shown_arguments, shown_failure
+from core.shown import milliseconds, shown, shown_failure
 
 Notes = Mapping[str, Mapping[int, Note]]  # by activity id, then attempt
 Entry = tuple[LogEvent, str]  # with the cursor that continues after it
@@ -184,10 +185,9 @@ class Log:
             yield from self._model_asked(event, request)
         else:
             yield from self._settled(event.at, request.get("settled", ()))
-            self._begin(event.id, event.activity, "compute", event.at, event.activity)
-            tool = request.get("tool", event.type)
-            arguments = shown_arguments(request)
-            yield started(event.activity, "compute", tool=tool, **arguments)
+            kind, about = work_of(event.type, request)
+            self._begin(event.id, event.activity, kind, event.at, event.activity)
+            yield started(event.activity, kind, **about)
 
     def _model_asked(self, event: Scheduled, request: dict[str, Any]) -> Iterator[Line]:
         """A loop begins with its first call: the whole has no activity of its own."""

@@ -9,6 +9,7 @@ from core.flow import (
     ApproveStep,
     ComputeStep,
     GroupStep,
+    NotifyStep,
     ParallelStep,
     PromptStep,
     SetStep,
@@ -98,6 +99,8 @@ def templates_of(step: Step) -> Iterable[Template]:
         case WaitStep():
             yield compile_template([step.length, step.until])
         case ApproveStep():
+            yield compile_template(step.message)
+        case NotifyStep():
             yield compile_template(step.message)
         case PromptStep():
             yield compile_template(step.prompt)

@@ -27,17 +27,28 @@ from core.errors import (
     TooManyItems,
     ValueTooLarge,
 )
-from core.execution import Approval, Ask, Batch, ChildRun, Compute, Halted, Items, Pause, StepFailed
+from core.execution import (
+    Approval,
+    Ask,
+    Batch,
+    ChildRun,
+    Compute,
+    Halted,
+    Items,
+    Notify,
+    Pause,
+    StepFailed,
+)
 from core.flow import Step, every_step
 from core.llm import ModelAnswer
 from core.run import Failure, Waiting
 from core.scope import needed
 from core.shown import in_brief
-from core.tool import RunContext
 from workflows import policies
 from workflows.children import run_child, start_child
 from workflows.failures import refuse_if_large, step_failure
 from workflows.models import ask
+from workflows.notices import notify
 from workflows.state import RunState, tell
 
 ITEMS_IN_ONE_HISTORY = 200
@@ -99,22 +110,12 @@ class TemporalEffects:
 
     def _start(self, call: Compute, digest: str) -> workflow.ActivityHandle[Any]:
         run = self._run
-        context = RunContext(
-            workspace=run.origin.workspace.id,
-            run=run.run_id,
-            lineage=run.origin.lineage,
-            path=call.path,
-            actor=run.origin.actor,
-            mode=run.origin.mode,
-            skill=run.origin.skill,
-            version=run.origin.version,
-        )
         request = ToolRequest(
             tool=call.tool,
             arguments=call.arguments,
             secrets=call.secrets,
             digest=digest,
-            context=context,
+            context=run.context(call.path),
             allowed_tools=run.origin.allowed_tools,
             offered=call.offered,
             approve_writes=self._approve_writes(call),
@@ -143,6 +144,11 @@ class TemporalEffects:
 
     async def ask(self, call: Ask) -> ModelAnswer:
         return await ask(self._run, call)
+
+    # People who read
+
+    async def notify(self, call: Notify) -> Any:
+        return await notify(self._run, call)
 
     async def within(self, path: str, limit: timedelta, work: Awaitable[Any]) -> Any:
         try:

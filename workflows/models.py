@@ -9,7 +9,6 @@ from core.effects import MODEL, ModelReply, ModelRequest, Settled
 from core.execution import Ask, StepFailed
 from core.llm import ModelAnswer
 from core.run import Failure, Waiting
-from core.tool import RunContext
 from workflows import policies
 from workflows.failures import refuse_if_large, step_failure
 from workflows.state import RunState
@@ -68,16 +67,7 @@ def start(
         model=call.model,
         max_tokens=call.max_tokens,
         digest=digest,
-        context=RunContext(
-            workspace=origin.workspace.id,
-            run=run.run_id,
-            lineage=origin.lineage,
-            path=call.path,
-            actor=origin.actor,
-            mode=origin.mode,
-            skill=origin.skill,
-            version=origin.version,
-        ),
+        context=run.context(call.path),
         skill=origin.skill,
         version=origin.version,
         allowed_tools=origin.allowed_tools,

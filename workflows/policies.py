@@ -18,6 +18,10 @@ MAX_BACKOFF = timedelta(seconds=60)
 NEVER_RETRIED = ["PayloadsTooLarge"]
 
 
+# A channel may be down for minutes, and all the work it would tell of is done by then.
+NOTIFY_ATTEMPTS = 10
+
+
 class LocalOptions(TypedDict):
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
@@ -64,6 +68,11 @@ def tries(retry: Retry | None) -> RetryPolicy:
         maximum_interval=max_backoff(retry),
         non_retryable_error_types=NEVER_RETRIED,
     )
+
+
+def notifying(retry: Retry | None) -> Retry:
+    retry = retry or Retry()
+    return retry.model_copy(update={"attempts": retry.attempts or NOTIFY_ATTEMPTS})
 
 
 def max_backoff(retry: Retry | None) -> timedelta:

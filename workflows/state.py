@@ -27,6 +27,7 @@ from core.effects import (
     Settled,
 )
 from core.run import Failure, RunOrigin, RunStatus, Waiting
+from core.tool import RunContext
 from workflows import policies
 from workflows.outbox import Outbox
 
@@ -74,6 +75,19 @@ class RunState:
         # A person must learn that they are asked, whatever else goes on.
         asked = tuple(each for each in self.waiting.values() if each.kind == "approval")
         return "paused" if self.paused else "running", asked
+
+    def context(self, path: str) -> RunContext:
+        origin = self.origin
+        return RunContext(
+            workspace=origin.workspace.id,
+            run=self.run_id,
+            lineage=origin.lineage,
+            path=path,
+            actor=origin.actor,
+            mode=origin.mode,
+            skill=origin.skill,
+            version=origin.version,
+        )
 
     async def gate(self) -> None:
         if self.paused:

@@ -146,8 +146,28 @@ BROKEN_FLOWS: dict[str, tuple[str, list[str]]] = {
         ["flow.yaml:1:9: this step says nothing to do: it needs one of `compute`, `set`"],
     ),
     "a step of a later version": (
-        "steps: [{id: a, notify: slack, message: hello}]",
-        ["flow.yaml:1:17: `notify` is not part of this version: use one of `compute`, `set`"],
+        "steps: [{id: a, gate: x}]",
+        ["flow.yaml:1:17: `gate` is not part of this version: use one of `compute`, `set`"],
+    ),
+    "a channel that is not there": (
+        "steps: [{id: a, notify: slak, message: hello}]",
+        ["flow.yaml:1:25: expected slack, got the text `slak`; did you mean `slack`?"],
+    ),
+    "nothing to tell": (
+        "steps: [{id: a, notify: slack}]",
+        ["flow.yaml:1:17: `notify` needs a `message`: what to tell, such as ${steps.report}"],
+    ),
+    "a message where nobody is told": (
+        "steps: [{id: a, wait: 1s, message: hello}]",
+        ["flow.yaml:1:27: `message` does not belong to `wait`: it goes with `notify`"],
+    ),
+    "a message that names nothing": (
+        'steps: [{id: a, notify: slack, message: "${steps.b}"}]',
+        ["flow.yaml:1:44: unknown step `steps.b`"],
+    ),
+    "a secret in a message": (
+        'steps: [{id: a, notify: slack, message: {text: "${secret.x}"}}]',
+        ["flow.yaml:1:41: `secret.x` may not stand here: only in `with` of a `compute` step"],
     ),
     "waiting for an event": (
         "steps: [{id: a, wait: {event: x}}]",
