@@ -2,6 +2,8 @@
 
 from outbound.addresses import Endpoint
 from outbound.connections import Outbound
+from outbound.posting import Posted, Poster
+from outbound.retries import retry_after
 from outbound.urls import parse_url
 
-__all__ = ["Endpoint", "Outbound", "parse_url"]
+__all__ = ["Endpoint", "Outbound", "Posted", "Poster", "parse_url", "retry_after"]

@@ -89,6 +89,10 @@ class Guard:
         self._refused = frozenset((canonical(host.strip("[]")), port) for host, port in refused)
         self._resolve = resolve
 
+    def allows(self, host: str, port: int) -> bool:
+        """Whether an operator named it."""
+        return any(pattern.matches(host, port) for pattern in self._allowed)
+
     async def admit(self, host: str, port: int) -> Sequence[str]:
         """The addresses that may be connected to; raises OSError where the name has none."""
         host = canonical(host)
@@ -96,7 +100,7 @@ class Guard:
             raise AddressRefused(f"{host} is an unusual spelling of an address: write four numbers")
         addresses = await self._resolve(host, port)
         await self._refuse_ours(host, port, addresses)
-        if any(pattern.matches(host, port) for pattern in self._allowed):
+        if self.allows(host, port):
             return addresses
         public = [address for address in addresses if is_public(address)]
         if not public:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self, cast
 
 import httpcore2
 import httpx2
 
+from core.errors import AddressRefused
 from outbound.addresses import Endpoint, Guard, Resolve, resolve
+from outbound.hosts import host_of, port_of
+from outbound.urls import parse_url
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+SECONDS_TO_RESOLVE = 3.0
 SECONDS_PER_ADDRESS = 5.0  # where another address is left to try
 IDLE_CONNECTIONS = 50
 IDLE_SECONDS = 15.0
@@ -72,8 +77,8 @@ class Outbound:
         resolve: Resolve = resolve,
         network: Network | None = None,
     ) -> None:
-        guard = Guard(allowed_hosts, refused, resolve)
-        self._network = GuardedNetwork(guard, network)
+        self._guard = Guard(allowed_hosts, refused, resolve)
+        self._network = GuardedNetwork(self._guard, network)
         self._pool: httpcore2.AsyncConnectionPool | None = None
 
     async def __aenter__(self) -> Self:
@@ -96,6 +101,23 @@ class Outbound:
         pool, self._pool = self._pool, None
         if pool:
             await pool.aclose()
+
+    async def require(self, url: str) -> None:
+        """Before it is kept for later: raises AddressRefused where `send` is sure to.
+
+        Plain http only where an operator allows the host. A name that does not resolve now may do
+        so by the time it is needed.
+        """
+        try:
+            target = parse_url(url)
+            host, port = host_of(target), port_of(target)
+        except ValueError as error:
+            raise AddressRefused(str(error)) from None
+        if target.scheme != "https" and not self._guard.allows(host, port):
+            raise AddressRefused("expected https: what is sent is not for everybody on the way")
+        with suppress(OSError, UnicodeError, TimeoutError):
+            async with asyncio.timeout(SECONDS_TO_RESOLVE):
+                await self._guard.admit(host, port)
 
     @asynccontextmanager
     async def send(

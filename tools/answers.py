@@ -7,9 +7,8 @@ import base64
 import codecs
 import re
 from contextlib import aclosing, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.message import Message
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpcore2
@@ -17,6 +16,7 @@ import httpx2
 from pydantic_core import from_json
 
 from core.errors import HttpFailed, HttpFailedForNow, ValueTooLarge
+from outbound import retry_after
 
 if TYPE_CHECKING:
     from tools.redaction import Redaction
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MAX_BODY = 1024 * 1024
 EXCERPT = 2048
 EXCERPT_SECONDS = 5
-LONGEST_RETRY_AFTER = timedelta(hours=1)
 FOR_NOW = {408, 425, 429}
 READABLE_ENCODINGS = {"", "identity", "gzip", "deflate"}
 JSON = re.compile(r"(application|text)/([\w.-]+\+)?json")
@@ -48,20 +47,6 @@ async def read(response: httpx2.Response, what: str, redaction: Redaction) -> di
         "headers": headers,
         **_parsed(content, response.headers.get("content-type", "")),
     }
-
-
-def retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """Seconds or a date, at most an hour; None where the other side names no later time."""
-    value = (value or "").strip()
-    if re.fullmatch("[0-9]+", value):
-        wait = timedelta(seconds=int(value[-9:]) if len(value) < 10 else 10**9)
-    else:
-        try:
-            date = parsedate_to_datetime(value)
-        except (ValueError, TypeError, OverflowError):
-            return None
-        wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
-    return min(wait, LONGEST_RETRY_AFTER) if wait > timedelta(0) else None
 
 
 async def _content(response: httpx2.Response, what: str) -> bytes:

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from core.errors import HttpFailed
-from tools.answers import read, retry_after
+from outbound import retry_after
+from tools.answers import read
 from tools.redaction import Redaction
 
 if TYPE_CHECKING:
