@@ -4,7 +4,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
 
 from core.model import Frozen
 
@@ -21,10 +28,20 @@ Kind = Literal[
 Outcome = Literal["open", "won", "lost"]
 ChangedField = Literal["stage", "amount", "close_date", "owner", "forecast_category"]
 
-Id = Annotated[str, Field(min_length=1, max_length=200)]
-Name = Annotated[str, Field(max_length=1000)]
-Text = Annotated[str, Field(max_length=200_000)]
+
+def without_nul(text: str) -> str:
+    """Some systems let it in; Postgres keeps none in a text."""
+    return text.replace("\0", "")
+
+
+Clean = Annotated[str, AfterValidator(without_nul)]
+Id = Annotated[Clean, Field(min_length=1, max_length=200)]
+Name = Annotated[Clean, Field(max_length=1000)]
+Text = Annotated[Clean, Field(max_length=200_000)]
+Currency = Annotated[Clean, Field(max_length=10)]
 Money = Annotated[Decimal, Field(max_digits=18, decimal_places=2)]
+AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Money)
+DATE = TypeAdapter(date)
 
 
 class RecordBase(Frozen):
@@ -92,6 +109,18 @@ class Change(Frozen):
     at: AwareDatetime
     value: Name | None = None
 
+    @field_validator("value")
+    @classmethod
+    def _of_its_field(cls, value: str | None, known: ValidationInfo) -> str | None:
+        """Amounts and dates in one spelling, so that they can be compared and counted."""
+        match known.data.get("field"):
+            case "amount" if value is not None:
+                return f"{AMOUNT.validate_python(value):.2f}"
+            case "close_date" if value is not None:
+                return DATE.validate_python(value).isoformat()
+            case _:
+                return value
+
 
 class Deal(RecordBase):
     """`changes` is all that is known of its past; where empty, it is noted from now on."""
@@ -101,7 +130,7 @@ class Deal(RecordBase):
     pipeline: Id = "default"
     stage: Id = "unknown"
     amount: Money | None = None
-    currency: str | None = Field(None, max_length=10)
+    currency: Currency | None = None
     close_date: date | None = None
     owner: Id | None = None
     account: Id | None = None
@@ -151,7 +180,7 @@ class Quota(RecordBase):
     starts_on: date | None = None
     ends_on: date | None = None
     amount: Money = Decimal(0)
-    currency: str | None = Field(None, max_length=10)
+    currency: Currency | None = None
 
 
 Record = Annotated[
