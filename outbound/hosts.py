@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import httpx2
@@ -60,6 +61,19 @@ def canonical(host: str) -> str:
 
 def port_of(url: httpx2.URL) -> int:
     return DEFAULT_PORTS.get(url.scheme, 0) if url.port is None else url.port
+
+
+def may_go_to(url: httpx2.URL, hosts: Iterable[str]) -> bool:
+    """Whether one of these patterns names where a URL leads."""
+    host, port = host_of(url), port_of(url)
+    return any(_leads_to(pattern, host, port) for pattern in hosts)
+
+
+def _leads_to(pattern: str, host: str, port: int) -> bool:
+    try:
+        return HostPattern.parse(pattern).matches(host, port)
+    except ValueError:
+        return False
 
 
 def _is_address(text: str) -> bool:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from core.errors import HttpFailed, HttpFailedForNow, InvalidArguments, SecretNotAllowed
 from core.model import Frozen
 from core.tool import Effect, Tool, ToolContext
-from outbound.hosts import HostPattern, host_of, port_of
+from outbound.hosts import host_of, may_go_to, port_of
 from outbound.urls import parse_url
 from tools import answers
 from tools.redaction import Redaction
@@ -176,20 +176,13 @@ def _secret_headers(request: HttpRequest, context: ToolContext) -> frozenset[str
         name = name.replace("~1", "/").replace("~0", "~")
         if field != "headers" or name not in request.headers:
             raise SecretNotAllowed("a secret of http_request can stand in a header only")
-        if not any(_leads_to(pattern, host, port) for pattern in hosts):
+        if not may_go_to(url, hosts):
             raise SecretNotAllowed(
                 f"the secret in the header {name} is not meant for {host}:{port},"
                 f" only for {', '.join(sorted(hosts)) or 'no host'}"
             )
         names.add(name.lower())
     return frozenset(names)
-
-
-def _leads_to(pattern: str, host: str, port: int) -> bool:
-    try:
-        return HostPattern.parse(pattern).matches(host, port)
-    except ValueError:
-        return False
 
 
 def _first_hop(request: HttpRequest, context: ToolContext, secrets: frozenset[str]) -> Hop:
