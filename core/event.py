@@ -1,3 +1,4 @@
+import re
 from datetime import datetime
 from typing import Any, Literal
 
@@ -30,6 +31,39 @@ EventKind = Literal[
 ENDINGS: frozenset[EventKind] = frozenset(
     ("run.succeeded", "run.failed", "run.cancelled", "run.timed_out")
 )
+
+EVENT_NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+MAX_EVENT_BYTES = 256 * 1024  # of its data, as JSON
+
+
+class Event(Frozen):
+    """Something that happened, as expressions see it."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
+    at: datetime
+
+
+class Triggered(Frozen):
+    skill_id: str
+    run_id: str
+
+
+class Skipped(Frozen):
+    """A skill that has a trigger for the event, and why it was not started."""
+
+    skill_id: str
+    code: str
+    message: str
+
+
+class Published(Frozen):
+    """What an event started; the same however often it is told."""
+
+    event_id: str
+    triggered: tuple[Triggered, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 class LogEvent(Frozen):

@@ -13,6 +13,7 @@ RunStatus = Literal[
     "queued", "running", "paused", "waiting", "succeeded", "failed", "cancelled", "timed_out"
 ]
 ENDED: tuple[RunStatus, ...] = ("succeeded", "failed", "cancelled", "timed_out")
+MOST_DEEP = 8  # runs that started each other, one below the other
 Trigger = Literal["manual", "schedule", "event", "webhook", "skill", "retry"]
 
 
@@ -64,6 +65,8 @@ class RunOrigin(Frozen):
     approve_writes: Literal["never", "always"] = "never"
     # Where its model calls wait for a worker; None is the run's own queue.
     model_queue: str | None = None
+    # Whether somebody outside is told how it ends; whoever notices the end begins that.
+    callback: bool = False
 
 
 class FlowInput(Frozen):
@@ -90,6 +93,15 @@ class TokenUsage(Frozen):
     input: int = 0
     output: int = 0
     total: int = 0
+
+
+class Callback(Frozen):
+    """Whether somebody outside was told how the run ended, and what kept it from being."""
+
+    status: Literal["pending", "delivered", "gave_up"]
+    attempts: int = 0
+    last_error: str | None = None
+    delivered_at: datetime | None = None
 
 
 class Run(Frozen):
@@ -121,3 +133,4 @@ class Run(Frozen):
     problem: str | None = None
     steps: tuple[StepView, ...] = ()
     links: dict[str, str] = Field(default_factory=dict[str, str])
+    callback: Callback | None = None

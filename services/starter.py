@@ -51,9 +51,12 @@ class Starter:
         skill: Skill,
         inputs: dict[str, Any],
         label: str | None,
+        event: dict[str, Any] | None = None,
     ) -> None:
         """Harmless where it was started before: a run id is used once, for ever."""
-        argument = inputs if skill.kind == "python" else FlowInput(flow=skill.flow, inputs=inputs)
+        argument: Any = inputs
+        if skill.kind == "flow":
+            argument = FlowInput(flow=skill.flow, inputs=inputs, event=event)
         try:
             async with reach.temporal():
                 await self._client.start_workflow(

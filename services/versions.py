@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.flow import SkillStep, every_step
+from core.triggers import triggers_of
 
 if TYPE_CHECKING:
     from core.skill import SkillVersion
@@ -20,6 +21,16 @@ class Versions:
     async def find(self, workspace: str, name: str) -> SkillVersion | None:
         """Names of built-in skills cannot be uploaded over, so they need no query."""
         return self._library.find(name) or await self._skills.find(workspace, name)
+
+    async def started_by(self, workspace: str, event: str) -> dict[str, SkillVersion | None]:
+        """By name, those that have a trigger for the event; None is one that cannot be read."""
+        uploaded = await self._skills.mentioning_event(workspace, event)
+        built_in = {version.skill.name: version for version in self._library.all()}
+        return {
+            name: version
+            for name, version in sorted({**uploaded, **built_in}.items())
+            if version is None or triggers_of(version.skill, event)
+        }
 
     async def pinned(self, workspace: str, name: str, version: str) -> SkillVersion | None:
         """As it was, also when it was removed since.

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from core.errors import NotFound
 from core.skill import Skill, SkillVersion
 from store.workspaces import owned_by
@@ -37,6 +39,11 @@ FIND = """
 LIST = """
     SELECT hash, skill FROM skills JOIN skill_versions USING (workspace_id, name, hash)
     WHERE workspace_id = $1 ORDER BY name
+"""
+# As it is stored; the same words may stand elsewhere in it, so that this only narrows.
+MENTIONING = """
+    SELECT name, hash, skill FROM skills JOIN skill_versions USING (workspace_id, name, hash)
+    WHERE workspace_id = $1 AND strpos(skill, '"event":"' || $2 || '"') > 0
 """
 FILES = "SELECT path, content FROM skill_files WHERE workspace_id = $1 AND hash = $2 ORDER BY path"
 REMOVE = "DELETE FROM skills WHERE workspace_id = $1 AND name = $2 RETURNING name"
@@ -92,6 +99,17 @@ class Skills:
 
     async def list_skills(self, workspace: str) -> list[SkillVersion]:
         return [_read(row) for row in await self._pool.fetch(LIST, workspace)]
+
+    async def mentioning_event(self, workspace: str, event: str) -> dict[str, SkillVersion | None]:
+        """All that have a trigger for it, and maybe more; None is one that this release cannot
+        read."""
+        found: dict[str, SkillVersion | None] = {}
+        for row in await self._pool.fetch(MENTIONING, workspace, event):
+            try:
+                found[row["name"]] = _read(row)
+            except ValidationError:
+                found[row["name"]] = None
+        return found
 
     async def remove(self, workspace: str, name: str) -> None:
         if await self._pool.fetchval(REMOVE, workspace, name) is None:

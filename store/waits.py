@@ -18,6 +18,10 @@ NOTE = """
 # In a statement of its own, after the one that holds what was changed: it must see every wait that
 # was noted before.
 STIR = "UPDATE waits SET stirred = stirred + 1 WHERE workspace_id = $1 AND kind = $2"
+STIR_EVENT = """
+    UPDATE waits SET stirred = stirred + 1
+    WHERE workspace_id = $1 AND event = $2 AND taken IS NULL
+"""
 STIRRED = """
     SELECT workspace_id, run_id, step, stirred FROM waits WHERE stirred > woken
     ORDER BY workspace_id, run_id

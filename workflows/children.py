@@ -11,12 +11,11 @@ from core.digest import canonical, digest_of_text, size_of_text
 from core.effects import CHILD, ChildReady, ChildRequest, Settled
 from core.errors import ChildFailed, StepTimedOut, TooDeep
 from core.execution import ChildRun, Halted, StepFailed
-from core.run import Failure, FlowInput, RunOrigin
+from core.run import MOST_DEEP, Failure, FlowInput, RunOrigin
 from workflows import policies
 from workflows.failures import failure_of, refuse_if_large, step_failure
 from workflows.state import RunState
 
-MAX_DEPTH = 8
 LONGEST_NAME_IN_ID = 60
 
 
@@ -30,8 +29,8 @@ async def run_child(run: RunState, call: ChildRun, halted: Callable[[], bool]) -
     if known is not None:
         run.settle(Settled(path=call.path, kind="skill", status="succeeded", given=True))
         return known.output
-    if run.origin.depth >= MAX_DEPTH:
-        message = f"`{call.skill}` would be {MAX_DEPTH + 1} runs deep; {MAX_DEPTH} is the most"
+    if run.origin.depth >= MOST_DEEP:
+        message = f"`{call.skill}` would be {MOST_DEEP + 1} runs deep; {MOST_DEEP} is the most"
         raise StepFailed(Failure(code=TooDeep.code, message=message, step=call.path))
     try:
         handle, run_id, limit = await start(run, call, size)
