@@ -76,8 +76,7 @@ def _finding(problems: list[Problem]) -> Finding:
         kind=worst.kind,
         also=tuple(each.kind for each in others),
         severity=worst.severity,
-        title=_sentence(worst.why),
-        detail=" ".join(f"{_sentence(each.why)}." for each in others),
+        title=_sentence("; ".join(each.why.strip(" .") for each in (worst, *others))),
         deal=worst.deal,
         action=next(actions, None),
         owner=worst.deal.owner,
@@ -180,5 +179,4 @@ def _work(findings: Sequence[Finding]) -> str:
 
 
 def _sentence(why: str) -> str:
-    why = why.strip().removesuffix(".")
     return why[:1].upper() + why[1:]

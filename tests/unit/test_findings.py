@@ -97,8 +97,7 @@ def test_the_worst_problem_names_the_deal_and_the_others_follow() -> None:
         ]
     )
     assert (finding.kind, finding.also, finding.severity) == ("slipped", ("stale",), "high")
-    assert finding.title == "Close date passed 12 days ago"
-    assert finding.detail == "No activity for 32 days."
+    assert finding.title == "Close date passed 12 days ago; no activity for 32 days"
     assert finding.action == "Call them"
     assert finding.deal is not None
     assert finding.deal.url == "https://crm.example/1"
