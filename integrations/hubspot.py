@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import ValidationError
 
-from core.connector import Page
+from core.connector import HubSpotConfig, Page
 from core.crm import Account, Activity, Contact, Deal, Kind, Record
 from core.errors import (
     SecretNotAllowed,
@@ -29,7 +29,6 @@ from outbound import may_go_to, parse_url
 if TYPE_CHECKING:
     from outbound import Outbound
 
-HOME = "https://api.hubapi.com"
 LIST_LIMIT = 100
 HISTORY_LIMIT = 50  # objects in one answer, where their past is asked for
 SEARCH_LIMIT = 200
@@ -54,28 +53,6 @@ DELETED: dict[Kind, type[Account | Contact | Deal | Activity]] = {
     "deals": Deal,
     "activities": Activity,
 }
-
-
-class HubSpotConfig(Frozen):
-    secret: str = Field(
-        "hubspot_token",
-        min_length=1,
-        max_length=100,
-        description="The workspace's secret that holds the token of a private app.",
-    )
-    base_url: Annotated[str, AfterValidator(lambda url: str(parse_url(url)))] = Field(
-        HOME, max_length=500, description="Another address of the API."
-    )
-    portal: str | None = Field(
-        None,
-        pattern=r"^\d{1,20}$",
-        description="The account's id (Hub ID); a token of another account is then refused.",
-    )
-    segment: str | None = Field(
-        None,
-        pattern=r"^[a-z0-9_]{1,100}$",
-        description="The property of companies that says their segment.",
-    )
 
 
 class Secret(Protocol):
