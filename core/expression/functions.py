@@ -42,6 +42,7 @@ FUNCTIONS: dict[str, Function] = {
     "reverse": Function(lists.reverse, 1, 1),
     "slice": Function(lists.part, 2, 3),
     "distinct": Function(lists.distinct, 1, 1),
+    "flatten": Function(lists.flatten, 1, 1),
     "range": Function(lists.numbers_up_to, 1, 1),
     "coalesce": Function(lists.first_present, 1, ANY_NUMBER),
     "string": Function(conversions.to_string, 1, 1),

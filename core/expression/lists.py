@@ -80,6 +80,16 @@ def distinct(meter: Meter, value: Any) -> list[Any]:
     return list(first.values())
 
 
+def flatten(meter: Meter, value: Any) -> list[Any]:
+    """One level; null, which is what a skipped step gives, holds nothing."""
+    flat: list[Any] = []
+    for item in items_of(value, "flatten"):
+        held = [] if item is None else items_of(item, "flatten")
+        meter.charge(1 + len(held))
+        flat.extend(held)
+    return flat
+
+
 def numbers_up_to(meter: Meter, end: Any) -> list[int]:
     length = count(end, "the end of range")
     meter.charge(2 * length)

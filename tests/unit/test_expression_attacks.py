@@ -94,6 +94,7 @@ OUT_OF_FUEL = {
     "lists that hash alike": "distinct(colliding_lists)",
     "the case of long texts": MANY.format("wide_text.upperAscii() != ''"),
     "copies of long texts": TWICE.format("text.substring(1, 900000) != ''"),
+    "long lists made one": MANY.format("flatten([rows, rows]) != []"),
     "copies of long lists": MANY.format("rows.reverse() != []"),
     "keys of wide maps": MANY.format("map.all(k, true)"),
     "copies of wide maps": MANY.format("size(map) > 0"),

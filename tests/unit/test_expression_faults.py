@@ -63,6 +63,7 @@ FAULTS: list[tuple[str, str]] = [
     ("max([1, null])", "max cannot put int and null"),
     ("min(1)", "min needs a list, found int"),
     ("sum(['a'])", "sum adds numbers, found string"),
+    ("flatten([[1], 2])", "flatten needs a list, found int"),
     ("sum([true])", "sum adds numbers, found bool"),
     ("size(1)", "size needs a string, a list or a map, found int"),
     ("size(null)", "found null"),
