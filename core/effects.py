@@ -9,7 +9,7 @@ from core.duration import Duration
 from core.flow import Flow, Step
 from core.llm import Capability, KeySource, ModelAnswer, Turn
 from core.model import Frozen
-from core.run import Failure, RunOrigin, RunStatus, Waiting
+from core.run import Failure, RunOrigin, RunStatus, Waiting, Workspace
 from core.template import SecretUse
 from core.tool import RunContext
 
@@ -18,6 +18,9 @@ RECORD = "perdure.record"
 GIVEN = "perdure.given"
 CHILD = "perdure.child"
 BATCH = "perdure.batch"
+CALLBACK = "perdure.callback"
+CALLBACK_POST = "perdure.callback_post"
+CALLBACK_SETTLE = "perdure.callback_settle"
 TOOL = "tool."  # + the tool's name
 MODEL = "llm.call"
 NOTIFY = "notify.send"
@@ -115,7 +118,7 @@ class NotifyRequest(Frozen):
 
     channel: str
     message: Any
-    workspace_name: str
+    workspace: Workspace
     digest: str
     context: RunContext
     timeout: Duration | None = None

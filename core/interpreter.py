@@ -237,7 +237,11 @@ class Interpreter:
     async def _attempts(self, step: Step, frame: Frame, path: str) -> Any:
         """Temporal retries an activity; a step made of steps is tried again here."""
         retry = step.retry
-        if isinstance(step, ComputeStep | NotifyStep | PromptStep) or retry is None or not retry.attempts:
+        if (
+            isinstance(step, ComputeStep | NotifyStep | PromptStep)
+            or retry is None
+            or not retry.attempts
+        ):
             return await self._perform(step, frame, path)
         pause = retry.backoff or FIRST_BACKOFF
         longest = max(pause, retry.max_backoff or MAX_BACKOFF)

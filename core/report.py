@@ -1,10 +1,12 @@
 """What a skill that reports gives, so that one renderer serves every format."""
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from core.model import Frozen
+from core.run import Failure, RunStatus
 
 Severity = Literal["high", "medium", "low"]
 
@@ -80,3 +82,19 @@ class Report(Frozen):
             return Report.model_validate(value)
         except ValidationError:
             return None
+
+
+class Occasion(Frozen):
+    """The run behind an output, as far as its readers care; `at` is in their time zone.
+
+    `link` leads to the full report.
+    """
+
+    run_id: str
+    skill: str
+    workspace: str
+    at: datetime
+    status: RunStatus = "succeeded"
+    error: Failure | None = None
+    link: str | None = None
+    by_demo: bool = False

@@ -34,7 +34,7 @@ def start(run: RunState, call: Notify, digest: str) -> workflow.ActivityHandle[A
     request = NotifyRequest(
         channel=call.channel,
         message=call.message,
-        workspace_name=run.origin.workspace.name,
+        workspace=run.origin.workspace,
         digest=digest,
         context=run.context(call.path),
         timeout=call.timeout,
