@@ -13,6 +13,7 @@ from temporalio.client import Client
 
 from api.app import Doors, create_app
 from llm.router import KeyChecks
+from outbound import Outbound
 from process import open_models, run
 from services.furnishing import furnish
 from services.gateway import assemble
@@ -51,6 +52,7 @@ async def serve(settings: Settings) -> None:
             tools=tools,
             admin_key=_opened(settings.admin_key),
             temporal_ui=settings.temporal_ui_url,
+            public_url=settings.public_url,
             models=ModelOffer(
                 providers=tuple(models.providers),
                 routing=models.table.routing,
@@ -59,6 +61,7 @@ async def serve(settings: Settings) -> None:
             ),
             logs_after=timedelta(seconds=settings.archive_after),
             model_queue=settings.model_queue,
+            ways=Outbound(frozenset(settings.http_allowed_hosts), settings.own_endpoints),
         )
 
         @asynccontextmanager

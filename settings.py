@@ -100,6 +100,7 @@ class Settings(BaseSettings):
         validation_alias="PERDURE_ENCRYPTION_KEYS"
     )
     host: str = Field("127.0.0.1", validation_alias="PERDURE_HOST")
+    public_url: WebAddress | None = Field(None, validation_alias="PERDURE_PUBLIC_URL")
     port: int = Field(8000, ge=0, le=65535, validation_alias="PERDURE_PORT")
     admin_key: Unguessable | None = Field(None, validation_alias="PERDURE_ADMIN_KEY")
     codec_token: Unguessable | None = Field(None, validation_alias="PERDURE_CODEC_TOKEN")

@@ -24,29 +24,37 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.attempts import AttemptNotes
 from activities.beating import Beating
 from activities.beginnings import Beginnings
+from activities.callbacks import CallbackActivities
 from activities.compute import ComputeActivities, Tools
 from activities.models import ModelActivities
+from activities.record import CallbackStarter as BeginCallbacks
 from activities.record import RecordActivities, RunRecords
 from activities.runs import Children, RunActivities
 from activities.runs import Histories as GivenSource
 from activities.secrets import SecretSource
 from core.effects import MODEL_QUEUE, TASK_QUEUE
+from outbound import Outbound, Poster
 from process import open_models, run
+from services.callbacks import CallbackStarter
 from services.children import PinnedChildren
 from services.furnishing import furnish
 from services.history import Histories
 from services.instructions import SkillInstructions
 from services.library import Library
+from services.links import Links
 from services.temporal import connect
 from services.versions import Versions
 from settings import Settings
 from store.attempts import Attempts
+from store.callbacks import Callbacks
 from store.pool import open_pool
 from store.runs import Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
 from store.skills import Skills
+from store.webhook_secrets import WebhookSecrets
 from tools import open_registry, specs
+from workflows.callback import CallbackRun
 from workflows.flow import BatchRun, FlowRun
 from workflows.interceptor import RunInterceptor
 
@@ -67,6 +75,7 @@ class Parts:
     runs: RunRecords
     histories: GivenSource
     children: Children
+    callbacks: BeginCallbacks
 
 
 class Options(TypedDict):
@@ -108,20 +117,22 @@ def make_worker(
     python_skills: list[type],
     task_queue: str = TASK_QUEUE,
     models: ModelActivities | None = None,
+    callbacks: CallbackActivities | None = None,
 ) -> Worker:
     compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts, Beginnings(parts.runs))
-    records = RecordActivities(parts.runs)
+    records = RecordActivities(parts.runs, parts.callbacks)
     others = RunActivities(parts.histories, parts.children)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[FlowRun, BatchRun, *python_skills],
+        workflows=[FlowRun, BatchRun, CallbackRun, *python_skills],
         activities=[
             compute.call,
             records.record,
             others.given,
             others.child,
             *((models.call,) if models else ()),
+            *((callbacks.post, callbacks.settle) if callbacks else ()),
         ],
         interceptors=[RunInterceptor(), Beating()],
         workflow_runner=sandbox(),
@@ -164,6 +175,7 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
         async with (
             open_registry(hosts, settings.own_endpoints, guides) as tools,
             open_models(settings, pool, keyring) as models,
+            Outbound(hosts, settings.own_endpoints) as outbound,
         ):
             parts = Parts(
                 tools=tools,
@@ -172,10 +184,20 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
                 runs=runs,
                 histories=Histories(client, attempts, runs),
                 children=PinnedChildren(runs, versions),
+                callbacks=CallbackStarter(client),
+            )
+            news = CallbackActivities(
+                Callbacks(pool, keyring),
+                runs,
+                WebhookSecrets(pool, keyring),
+                Links(client.namespace, settings.temporal_ui_url, settings.public_url),
+                Poster(outbound),
             )
             calls = ModelActivities(models.router, tools, guides, attempts, Beginnings(runs))
             async with (
-                make_worker(client, parts, python_skills(settings.skills), models=calls),
+                make_worker(
+                    client, parts, python_skills(settings.skills), models=calls, callbacks=news
+                ),
                 make_model_worker(client, calls),
             ):
                 yield

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from api import errors, openapi
 from api.heads import Heads
 from api.metrics import Measured, Metrics
-from api.routers import codec, health, keys, llm, runs, secrets, skills, workspaces
+from api.routers import codec, health, keys, llm, runs, secrets, skills, webhooks, workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ ROUTERS = (
     skills.router,
     runs.router,
     llm.router,
+    webhooks.router,
     health.router,
     codec.router,
 )

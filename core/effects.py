@@ -18,6 +18,7 @@ RECORD = "perdure.record"
 GIVEN = "perdure.given"
 CHILD = "perdure.child"
 BATCH = "perdure.batch"
+EVENT = "perdure.event"
 CALLBACK = "perdure.callback"
 CALLBACK_POST = "perdure.callback_post"
 CALLBACK_SETTLE = "perdure.callback_settle"
@@ -192,6 +193,32 @@ class ChildReady(Frozen):
     inputs: dict[str, Any]
 
 
+class EventRequest(Frozen):
+    """Looks for an event that a step waits for; `known` is what `matching` reads besides it.
+
+    `wait` names the wait among those of the run. `patience` ends with `over`: the wait is given up
+    where nothing is found now.
+    """
+
+    wait: str
+    event: str
+    matching: str | None = None
+    known: dict[str, Any] = Field(default_factory=dict[str, Any])
+    since: datetime
+    until: datetime | None = None
+    patience: Literal["lasts", "over"] = "lasts"
+    digest: str
+    context: RunContext
+    settled: tuple[Settled, ...] = ()
+    began: "RecordRequest | None" = None
+
+
+class EventReply(Frozen):
+    """None: it did not come yet."""
+
+    event: dict[str, Any] | None = None
+
+
 class Decision(Frozen):
     """The argument of the update that approves or rejects."""
 
@@ -222,4 +249,5 @@ class BatchResult(Frozen):
 
 ToolRequest.model_rebuild()
 ModelRequest.model_rebuild()
+EventRequest.model_rebuild()
 NotifyRequest.model_rebuild()

@@ -74,6 +74,7 @@ class Plan:
             "PERDURE_HOME": str(mine.path),
             PORT: str(self.ports[PORT]),
             "PERDURE_TEMPORAL_UI_URL": self.ui_url,
+            "PERDURE_PUBLIC_URL": os.environ.get("PERDURE_PUBLIC_URL") or self.url,
             **{name: os.environ.get(name) or value for name, value in own.items()},
         }
         if self.demo_port is not None:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from core.effects import TASK_QUEUE, ModelQueue
 from services.actions import ActionService
+from services.callbacks import CallbackService, CallbackStarter, Ways
 from services.codec import CodecService
+from services.events import EventService
 from services.health import HealthService
 from services.history import Histories
 from services.keys import KeyService
 from services.launch import Launch
+from services.links import Links
 from services.live import Live
 from services.llm import ANYTHING, LLMService, ModelOffer
 from services.logs import LogService
@@ -25,9 +28,12 @@ from services.starter import Starter
 from services.temporal import Codec
 from services.versions import Versions
 from services.wakes import Wakes
+from services.webhooks import WebhookService
 from services.workspaces import WorkspaceService
 from store.attempts import Attempts
 from store.budgets import Budgets
+from store.callbacks import Callbacks
+from store.events import Events
 from store.keys import Keys
 from store.leader import Leadership
 from store.llm_config import LLMConfigs
@@ -37,6 +43,7 @@ from store.secrets import Secrets
 from store.skills import Skills
 from store.spending import Spending
 from store.waits import Waits
+from store.webhook_secrets import WebhookSecrets
 from store.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -60,6 +67,8 @@ class Gateway:
     retries: RetryService
     logs: LogService
     llm: LLMService
+    webhooks: WebhookService
+    events: EventService
     health: HealthService
     codec: CodecService
     reconciler: Reconciler
@@ -72,8 +81,10 @@ def assemble(
     encryption_keys: dict[str, bytes],
     library: Library,
     tools: Sequence[ToolSpec],
+    ways: Ways,
     admin_key: str | None = None,
     temporal_ui: str | None = None,
+    public_url: str | None = None,
     task_queue: str = TASK_QUEUE,
     models: ModelOffer = ANYTHING,
     logs_after: timedelta = timedelta(0),
@@ -82,21 +93,22 @@ def assemble(
     keyring = Keyring(encryption_keys)
     runs, skills = Runs(pool, keyring), Skills(pool)
     workspaces = Workspaces(pool)
+    links = Links(client.namespace, temporal_ui, public_url)
     histories = Histories(client, Attempts(pool, keyring), runs)
-    live = Live(client, histories, ui=temporal_ui, namespace=client.namespace)
+    live = Live(client, histories, links)
     starter = Starter(client, task_queue, model_queue)
     launch = Launch(runs, starter)
     versions = Versions(skills, library)
     skill_service = SkillService(skills, library, versions, runs, tools)
-    run_service = RunService(runs, skill_service, versions, launch, starter, live)
+    callbacks = CallbackService(Callbacks(pool, keyring), CallbackStarter(client, task_queue), ways)
+    run_service = RunService(runs, skill_service, versions, launch, starter, live, callbacks)
+    wakes = Wakes(client, Waits(pool))
     llm = LLMService(
-        LLMConfigs(pool, keyring),
-        Budgets(pool, keyring),
-        Spending(pool),
-        Wakes(client, Waits(pool)),
-        models,
+        LLMConfigs(pool, keyring), Budgets(pool, keyring), Spending(pool), wakes, models
     )
+    events = EventService(Events(pool, keyring), workspaces, versions, launch, live, wakes)
     leadership = Leadership(pool, "reconciler")
+    chores = [llm.look_after, events.finish_left, callbacks.look_after]
     return Gateway(
         workspaces=WorkspaceService(workspaces),
         keys=KeyService(Keys(pool), admin_key),
@@ -104,10 +116,12 @@ def assemble(
         skills=skill_service,
         runs=run_service,
         actions=ActionService(client, run_service),
-        retries=RetryService(skill_service, versions, launch, live),
+        retries=RetryService(skill_service, versions, launch, live, callbacks),
         logs=LogService(histories),
         llm=llm,
+        webhooks=WebhookService(WebhookSecrets(pool, keyring)),
+        events=events,
         health=HealthService(client, workspaces, task_queue),
         codec=CodecService(Codec(encryption_keys)),
-        reconciler=Reconciler(leadership, runs, live, histories, [llm.look_after], logs_after),
+        reconciler=Reconciler(leadership, runs, live, histories, chores, logs_after),
     )

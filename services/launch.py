@@ -8,20 +8,23 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from core.digest import canonical
+from core.digest import canonical, digest_of_text
 from core.effects import MAX_VALUE_BYTES
 from core.errors import FieldFault, Unavailable, ValueTooLarge
 from core.inputs import settle
-from core.run import Run, RunOrigin
+from core.run import Run, RunOrigin, Trigger
+from services.workspaces import approve_writes
 from store.runs import NewRun
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from core.skill import Skill
+    from core.skill import Skill, SkillVersion
+    from core.tool import Actor, Mode
     from services.starter import Starter
+    from services.workspaces import WorkspaceRow
     from store.runs import Runs
 
 LONGEST_PREFIX = 40
@@ -40,7 +43,7 @@ class Once:
         """A key is one for the whole workspace: with another skill it is another request."""
         if key is None:
             return None
-        return Once(_hash([workspace, key]), _hash(request))
+        return Once(hash_of([workspace, key]), hash_of(request))
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Beginning:
     inputs: dict[str, Any]
     label: str | None = None
     once: Once | None = None
+    event: dict[str, Any] | None = None
+    callback_url: str | None = None
 
 
 class Launch:
@@ -67,8 +72,20 @@ class Launch:
         return await self._runs.find_keyed(workspace, once.key, once.request)
 
     async def begin(self, beginning: Beginning) -> Run:
+        run, novelty = await self._queue(beginning)
+        if novelty == "new":
+            await self.start(beginning)
+        return run
+
+    async def ensure(self, beginning: Beginning) -> None:
+        """Afterwards its workflow is started, whoever wrote its row, and whenever."""
+        run, novelty = await self._queue(beginning)
+        if novelty == "new" or await self.was_left(run):
+            await self.start(beginning)
+
+    async def _queue(self, beginning: Beginning) -> tuple[Run, Literal["new", "existing"]]:
         origin, once = beginning.origin, beginning.once
-        run, novelty = await self._runs.queue(
+        return await self._runs.queue(
             NewRun(
                 run_id=beginning.run_id,
                 workspace_id=origin.workspace.id,
@@ -84,11 +101,9 @@ class Launch:
                 created_at=datetime.now(UTC),
                 idempotency_hash=once and once.key,
                 request_hash=once and once.request,
+                callback_url=beginning.callback_url,
             )
         )
-        if novelty == "new":
-            await self.start(beginning)
-        return run
 
     async def start(self, beginning: Beginning) -> None:
         with naming(beginning.run_id):
@@ -98,6 +113,7 @@ class Launch:
                 beginning.skill,
                 beginning.inputs,
                 beginning.label,
+                beginning.event,
             )
 
     async def was_left(self, run: Run) -> bool:
@@ -127,6 +143,36 @@ def fresh_run_id(skill: str) -> str:
     return f"{skill[:LONGEST_PREFIX].rstrip('-')}-{chance}"
 
 
+def new_origin(
+    workspace: WorkspaceRow,
+    version: SkillVersion,
+    pins: dict[str, str],
+    run_id: str,
+    actor: Actor,
+    *,
+    trigger: Trigger = "manual",
+    mode: Mode = "live",
+    depth: int = 0,
+) -> RunOrigin:
+    """Of a run that no other run started or gave anything to."""
+    skill = version.skill
+    return RunOrigin(
+        workspace=workspace.workspace,
+        skill=skill.name,
+        version=version.hash,
+        lineage=run_id,
+        trigger=trigger,
+        actor=actor,
+        depth=depth,
+        mode=mode,
+        pins=pins,
+        allowed_tools=skill.allowed_tools,
+        max_tokens=skill.flow.max_tokens,
+        approve_writes=approve_writes(workspace.settings),
+        instructions_digest=digest_of_text(skill.instructions),
+    )
+
+
 def settled(skill: Skill, given: dict[str, Any]) -> dict[str, Any]:
     """Inputs with defaults; raises InvalidInputs, or ValueTooLarge."""
     inputs = settle(skill.flow.inputs, given)
@@ -139,5 +185,5 @@ def settled(skill: Skill, given: dict[str, Any]) -> dict[str, Any]:
     return inputs
 
 
-def _hash(value: Any) -> bytes:
+def hash_of(value: Any) -> bytes:
     return hashlib.sha256(canonical(value).encode()).digest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from pydantic import ValidationError
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from core.event import Outcome
     from services.history import Histories
+    from services.links import Links
 
 LOOK_WITHIN = timedelta(seconds=2)
 READ_WITHIN = timedelta(seconds=10)
@@ -46,13 +46,10 @@ TIMED_OUT = Failure(code="run_timed_out", message="the run ran into its timeout"
 
 
 class Live:
-    def __init__(
-        self, client: Client, histories: Histories, *, ui: str | None, namespace: str
-    ) -> None:
+    def __init__(self, client: Client, histories: Histories, links: Links) -> None:
         self._client = client
         self._histories = histories
-        self._ui = ui
-        self._namespace = namespace
+        self._links = links
 
     async def whole(self, run: Run) -> Run:
         """As one run is shown, with its steps and links."""
@@ -62,7 +59,7 @@ class Live:
                 steps = await self._histories.steps(current)
         except (PerdureError, RPCError):
             steps = Steps()  # what is known without them is worth showing
-        update: dict[str, object] = {"steps": steps.views(), "links": self.links(run.run_id)}
+        update: dict[str, object] = {"steps": steps.views(), "links": self._links.of(run.run_id)}
         # The ledger's sums hold also what batches and lost attempts took.
         if not current.token_usage.total:
             update |= {"token_usage": steps.spent.tokens, "cost": steps.spent.cost}
@@ -141,12 +138,6 @@ class Live:
     async def outcome(self, run_id: str) -> Outcome | None:
         async with reach.temporal(READ_WITHIN):
             return await self._histories.outcome(run_id)
-
-    def links(self, run_id: str) -> dict[str, str]:
-        if self._ui is None:
-            return {}
-        namespace = quote(self._namespace, safe="")
-        return {"temporal_ui": f"{self._ui}/namespaces/{namespace}/workflows/{run_id}"}
 
     async def _closed(self, run: Run, described: WorkflowExecutionDescription) -> Run:
         try:

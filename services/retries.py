@@ -14,6 +14,7 @@ from services.workspaces import approve_writes
 
 if TYPE_CHECKING:
     from services.access import Access
+    from services.callbacks import CallbackService
     from services.launch import Launch
     from services.live import Live
     from services.skills import SkillService
@@ -21,21 +22,32 @@ if TYPE_CHECKING:
     from services.workspaces import WorkspaceRow
 
 
+INHERIT = "inherit"
+
+
 class RetryRequest(Frozen):
     """Without a word, the skill and the inputs are those of the run that is retried."""
 
     version: Literal["latest"] | None = None
     inputs: dict[str, Any] | None = None
+    # `inherit`: where the end of the retried run is told; None: nowhere.
+    callback_url: str | None = INHERIT
 
 
 class RetryService:
     def __init__(
-        self, skills: SkillService, versions: Versions, launch: Launch, live: Live
+        self,
+        skills: SkillService,
+        versions: Versions,
+        launch: Launch,
+        live: Live,
+        callbacks: CallbackService,
     ) -> None:
         self._skills = skills
         self._versions = versions
         self._launch = launch
         self._live = live
+        self._callbacks = callbacks
 
     async def retry(
         self,
@@ -64,6 +76,7 @@ class RetryService:
     async def _beginning(
         self, workspace: WorkspaceRow, run: Run, request: RetryRequest, access: Access
     ) -> Beginning:
+        callback_url = await self._callback_url(run, request)
         origin = await self._live.origin(run.run_id)
         if origin is None:
             raise HistoryGone("what this run had finished is no longer known: start it anew")
@@ -93,11 +106,19 @@ class RetryService:
                 max_tokens=skill.flow.max_tokens,
                 approve_writes=approve_writes(workspace.settings),
                 instructions_digest=told,
+                callback=callback_url is not None,
             ),
             skill=skill,
             inputs=inputs,
             label=run.label,
+            callback_url=callback_url,
         )
+
+    async def _callback_url(self, run: Run, request: RetryRequest) -> str | None:
+        if request.callback_url == INHERIT:
+            return await self._callbacks.url_of(run)
+        await self._callbacks.require(request.callback_url)
+        return request.callback_url
 
     async def _as_it_was(self, run: Run) -> Skill:
         """A built-in skill that was edited since is still in the history of its runs."""

@@ -1,22 +1,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from core.digest import digest_of_text
 from core.errors import NotFound
 from core.model import Frozen
 from core.run import Run, RunOrigin
 from core.tool import Actor, Mode
-from services.launch import Beginning, Once, fresh_run_id, settled
-from services.workspaces import approve_writes
+from services.launch import Beginning, Once, fresh_run_id, new_origin, settled
 from store.runs import RunFilter as RunFilter
 
 if TYPE_CHECKING:
     from core.skill import SkillVersion
     from services.access import Access
+    from services.callbacks import CallbackService
     from services.launch import Launch
     from services.live import Live
     from services.skills import SkillService
@@ -33,6 +32,8 @@ class StartRequest(Frozen):
     inputs: dict[str, Any] = Field(default_factory=dict[str, Any])
     label: str | None = None
     mode: Mode = "live"
+    trigger: Literal["manual", "webhook"] = "manual"
+    callback_url: str | None = None
 
 
 class RunService:
@@ -44,6 +45,7 @@ class RunService:
         launch: Launch,
         starter: Starter,
         live: Live,
+        callbacks: CallbackService,
     ) -> None:
         self._runs = runs
         self._skills = skills
@@ -51,6 +53,7 @@ class RunService:
         self._launch = launch
         self._starter = starter
         self._live = live
+        self._callbacks = callbacks
 
     async def start(
         self,
@@ -66,17 +69,19 @@ class RunService:
         known = await self._launch.known(workspace.id, once)
         if known is not None:
             return await self._mended(known, workspace, request)
+        await self._callbacks.require(request.callback_url)
         version = await self._skills.get(workspace.id, skill)
         run_id = fresh_run_id(skill)
         actor = Actor(kind="key", id=access.key_id)
         run = await self._launch.begin(
             Beginning(
                 run_id=run_id,
-                origin=await self._origin(workspace, version, run_id, actor, request.mode),
+                origin=await self._origin(workspace, version, run_id, actor, request),
                 skill=version.skill,
                 inputs=settled(version.skill, request.inputs),
                 label=request.label,
                 once=once,
+                callback_url=request.callback_url,
             )
         )
         # The same request came at the same moment, and it is not certain that its start succeeds.
@@ -90,7 +95,8 @@ class RunService:
         return run
 
     async def whole(self, run: Run) -> Run:
-        return await self._live.whole(run)
+        whole = await self._live.whole(run)
+        return whole.model_copy(update={"callback": await self._callbacks.of(run)})
 
     async def list_page(
         self, workspace: str, filters: RunFilter, limit: int, cursor: str | None
@@ -110,7 +116,7 @@ class RunService:
             return await self._live.current(run)
         version = await self._versions.pinned(workspace.id, run.skill, run.version)
         if version is not None:
-            origin = await self._origin(workspace, version, run.run_id, run.actor, request.mode)
+            origin = await self._origin(workspace, version, run.run_id, run.actor, request)
             await self._launch.start(
                 Beginning(run.run_id, origin, version.skill, run.inputs, run.label)
             )
@@ -122,18 +128,10 @@ class RunService:
         version: SkillVersion,
         run_id: str,
         actor: Actor,
-        mode: Mode,
+        request: StartRequest,
     ) -> RunOrigin:
-        return RunOrigin(
-            workspace=workspace.workspace,
-            skill=version.skill.name,
-            version=version.hash,
-            lineage=run_id,
-            actor=actor,
-            mode=mode,
-            pins=await self._versions.pins(workspace.id, version),
-            allowed_tools=version.skill.allowed_tools,
-            max_tokens=version.skill.flow.max_tokens,
-            approve_writes=approve_writes(workspace.settings),
-            instructions_digest=digest_of_text(version.skill.instructions),
+        pins = await self._versions.pins(workspace.id, version)
+        origin = new_origin(
+            workspace, version, pins, run_id, actor, trigger=request.trigger, mode=request.mode
         )
+        return origin.model_copy(update={"callback": request.callback_url is not None})

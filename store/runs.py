@@ -11,6 +11,7 @@ from core.errors import AlreadyExists, IdempotencyKeyReused, NotFound
 from core.model import Frozen
 from core.run import ENDED, Failure, Run, RunStatus, Trigger, Waiting
 from core.tool import Actor
+from store.callbacks import sealed_url
 from store.page import Page, decode_time_and_id, encode_cursor
 from store.spending import usage_of
 
@@ -36,6 +37,9 @@ QUEUE = """
         )
         ON CONFLICT DO NOTHING
         RETURNING *
+    ), told AS (
+        INSERT INTO callbacks (run_id, workspace_id, url)
+        SELECT run_id, workspace_id, $18::bytea FROM fresh WHERE $18 IS NOT NULL
     )
     SELECT true AS is_new, fresh.* FROM fresh
     UNION ALL
@@ -175,6 +179,7 @@ class NewRun(Frozen):
     created_at: datetime
     idempotency_hash: bytes | None = None
     request_hash: bytes | None = None
+    callback_url: str | None = Field(default=None, repr=False)
 
 
 class RunFilter(Frozen):
@@ -198,6 +203,7 @@ class Runs:
 
     async def queue(self, new: NewRun) -> tuple[Run, Literal["new", "existing"]]:
         """The same idempotency hash, or run id, gives the row that was first."""
+        place = (new.run_id, new.workspace_id)
         for _ in range(QUEUE_ATTEMPTS):
             row = await self._pool.fetchrow(
                 QUEUE,
@@ -218,6 +224,7 @@ class Runs:
                 new.request_hash,
                 self._seal(new.inputs, new.workspace_id, new.run_id, "inputs"),
                 new.created_at,
+                new.callback_url and sealed_url(self._keyring, *place, new.callback_url),
             )
             if row is not None:
                 break

@@ -11,9 +11,10 @@ import httpx2
 
 from api.app import Doors, create_app
 from core.run import ENDED
+from outbound import Outbound
 from services.gateway import Gateway, assemble
 from services.library import Library
-from tests.kernel import KEYS, Kernel, eventually, open_kernel
+from tests.kernel import HERE, KEYS, OURS, Kernel, eventually, open_kernel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -159,6 +160,7 @@ async def open_site(
             encryption_keys=KEYS,
             library=Library.load(library, tools) if library else Library({}),
             tools=tools,
+            ways=Outbound(HERE, OURS),
             admin_key=ADMIN_KEY,
             temporal_ui=UI,
             task_queue=task_queue,

@@ -15,24 +15,32 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
+from activities.callbacks import CallbackActivities
 from core.effects import MODEL_QUEUE, TASK_QUEUE
 from core.errors import HttpFailed, HttpFailedForNow
 from core.flow import Flow
 from core.run import ENDED, FlowInput, Run, RunOrigin, Workspace
 from core.tool import Actor, ToolContext
+from outbound import Outbound, Poster
+from services.callbacks import CallbackStarter
 from services.history import Histories
+from services.links import Links
 from services.temporal import connect
 from store.attempts import Attempts
+from store.callbacks import Callbacks
 from store.pool import Pool
 from store.runs import NewRun, Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
+from store.webhook_secrets import WebhookSecrets
 from tools.general import echo
 from tools.registry import Registry, tool
 from worker import Parts, make_worker
 from workflows.children import attributes
 
 KEYS = {"test": bytes(range(32))}
+HERE = frozenset({"127.0.0.1"})  # where requests may go, although it is not public
+OURS = frozenset({("127.0.0.1", 8233)})  # where they may not go all the same
 SOON = timedelta(seconds=30)
 
 
@@ -134,9 +142,16 @@ class Kernel:
     histories: Histories
     workspace: Workspace
     task_queue: str
+    callbacks: CallbackActivities
 
     def worker(self, *python_skills: type) -> Worker:
-        return make_worker(self.client, self.parts, list(python_skills), self.task_queue)
+        return make_worker(
+            self.client,
+            self.parts,
+            list(python_skills),
+            self.task_queue,
+            callbacks=self.callbacks,
+        )
 
     async def start(
         self, flow: Flow | dict[str, Any], inputs: dict[str, Any] | None = None, **origin: Any
@@ -218,8 +233,17 @@ async def open_kernel(
         runs=runs,
         histories=histories,
         children=NoChildren(),
+        callbacks=CallbackStarter(client, task_queue),
     )
-    yield Kernel(client, pool, runs, parts, world, histories, workspace, task_queue)
+    async with Outbound(HERE, OURS) as outbound:
+        callbacks = CallbackActivities(
+            Callbacks(pool, keyring),
+            runs,
+            WebhookSecrets(pool, keyring),
+            Links(namespace, gateway="https://perdure.example"),
+            Poster(outbound),
+        )
+        yield Kernel(client, pool, runs, parts, world, histories, workspace, task_queue, callbacks)
 
 
 class NoChildren:

@@ -3,6 +3,7 @@ from typing import TypedDict
 
 from temporalio.common import RetryPolicy
 
+from core import callback
 from core.flow import Retry
 
 TASK_TIMEOUT = timedelta(seconds=5)
@@ -58,6 +59,18 @@ def bookkeeping(patience: timedelta) -> Options:
 RECORD_LATER = bookkeeping(timedelta(minutes=2))
 RECORD_END = bookkeeping(timedelta(seconds=30))
 LOOK_UP = bookkeeping(timedelta(hours=1))
+SETTLE = bookkeeping(timedelta(days=1))
+
+DELIVERY = Options(
+    start_to_close_timeout=callback.ANSWER_WITHIN + timedelta(seconds=10),
+    schedule_to_close_timeout=callback.TRIED_FOR,
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=RetryPolicy(
+        initial_interval=callback.FIRST_BACKOFF,
+        backoff_coefficient=2,
+        maximum_interval=callback.LONGEST_BACKOFF,
+    ),
+)
 
 
 def tries(retry: Retry | None) -> RetryPolicy:

@@ -14,6 +14,7 @@ from pydantic import (
 
 from api.auth import CanActOnRun, CanRead, CanReadRun, RunVisit, Services, require
 from api.bodies import Asked, StrictRoute
+from api.callbacks import CallbackUrl
 from api.errors import REFUSED
 from api.events import stream
 from api.headers import IdempotencyKey
@@ -83,6 +84,7 @@ class Retry(Asked):
     action: Literal["retry"]
     version: Literal["latest"] | None = None
     inputs: dict[str, Any] | None = None
+    callback_url: CallbackUrl | None = None
 
 
 class Approve(Asked):
@@ -222,7 +224,9 @@ async def _act(
             return await services.actions.decide(run, "approved", step, comment, access)
         case Reject(step=step, comment=comment):
             return await services.actions.decide(run, "rejected", step, comment, access)
-        case Retry(version=version, inputs=inputs):
+        case Retry():
             workspace = await services.workspaces.get(run.workspace_id)
-            request = RetryRequest(version=version, inputs=inputs)
+            request = RetryRequest.model_validate(
+                action.model_dump(exclude={"action"}, exclude_unset=True)
+            )
             return await services.retries.retry(workspace, run, request, access, idempotency_key)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.auth import CanManage, CanRead, CanReadRun, CanRun, Services
 from api.bodies import Asked, StrictRoute
+from api.callbacks import CallbackUrl
 from api.errors import REFUSED
 from api.headers import IdempotencyKey, Wait
 from api.pages import Cursor, Limit, Page
@@ -62,6 +63,7 @@ class RunRequest(Asked):
     inputs: dict[str, Any] = Field(default_factory=dict)
     label: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] | None = None
     mode: Mode = "live"
+    callback_url: CallbackUrl | None = None
 
 
 @router.get("")
@@ -138,7 +140,12 @@ async def run_skill(
 ) -> Response:
     """Start a run. With `Prefer: wait=SECONDS` or `?wait=` the answer waits for its end."""
     body = body or RunRequest()
-    request = StartRequest(inputs=body.inputs, label=body.label or None, mode=body.mode)
+    request = StartRequest(
+        inputs=body.inputs,
+        label=body.label or None,
+        mode=body.mode,
+        callback_url=body.callback_url,
+    )
     run = await services.runs.start(visit.workspace, skill, request, visit.access, idempotency_key)
     if wait.length and not has_ended(run):
         run = await services.runs.ended_within(run, wait.length)

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from api.app import create_app
 from dev import ports
+from outbound import Outbound
 from services.gateway import assemble
 from services.health import HealthService
 from services.library import Library
@@ -70,7 +71,13 @@ async def test_temporal_away_is_said_soon_and_reading_goes_on(
     )
     tools = site.kernel.world.registry().specs()
     gateway = assemble(
-        away, pool, encryption_keys=KEYS, library=Library({}), tools=tools, admin_key=ADMIN_KEY
+        away,
+        pool,
+        encryption_keys=KEYS,
+        library=Library({}),
+        tools=tools,
+        ways=Outbound(),
+        admin_key=ADMIN_KEY,
     )
     stranded = Caller(create_app(gateway), ADMIN_KEY, owner.workspace)
     began = time.monotonic()
@@ -109,6 +116,7 @@ async def test_postgres_away_is_said_soon(site: Site) -> None:
             encryption_keys=KEYS,
             library=Library({}),
             tools=(),
+            ways=Outbound(),
             admin_key=ADMIN_KEY,
             task_queue=site.kernel.task_queue,
         )

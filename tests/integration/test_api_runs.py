@@ -29,7 +29,11 @@ async def test_a_run_that_is_waited_for_answers_with_its_output(site: Site, owne
     assert run["status"] == "succeeded"
     assert run["inputs"] == {"word": "hi"}
     assert [step["path"] for step in run["steps"]] == ["say"]
-    assert run["links"] == {"temporal_ui": f"{UI}/namespaces/perdure/workflows/{run['run_id']}"}
+    run_id = run["run_id"]
+    assert run["links"] == {
+        "run": f"/api/runs/{run_id}",
+        "temporal_ui": f"{UI}/namespaces/perdure/workflows/{run_id}",
+    }
 
 
 async def test_a_run_without_a_worker_is_queued_and_runs_when_one_comes(
@@ -84,11 +88,11 @@ async def test_inputs_have_a_largest_size(owner: Caller) -> None:
 
 async def test_an_unknown_field_is_refused_with_the_nearest_right_one(owner: Caller) -> None:
     await owner.upload("talk", ECHO)
-    answer = await owner.start("talk", {"input": {}, "callbackUrl": "https://example.com"})
+    answer = await owner.start("talk", {"input": {}, "callMe": "https://example.com"})
     assert answer.status_code == 422
     told = {fault["field"]: fault["message"] for fault in answer.json()["errors"]}
     assert told["input"] == "unknown field; did you mean `inputs`?"
-    assert told["callbackUrl"].startswith("unknown field")
+    assert told["callMe"].startswith("unknown field")
 
 
 async def test_an_unknown_skill_is_refused_with_the_nearest_right_one(owner: Caller) -> None:

@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from dev import ports
 from services.history import Histories
+from services.links import Links
 from services.live import Live
 from services.reconciler import Reconciler
 from services.temporal import converter
@@ -164,7 +165,7 @@ async def test_temporal_away_settles_nothing(site: Site, owner: Caller, pool: Po
         f"127.0.0.1:{ports.free()}", data_converter=converter(KEYS), lazy=True
     )
     histories = Histories(away, Attempts(pool, Keyring(KEYS)), site.kernel.runs)
-    live = Live(away, histories, ui=None, namespace="perdure")
+    live = Live(away, histories, Links("perdure"))
     leadership = Leadership(pool, "test")
     reconciler = Reconciler(leadership, site.kernel.runs, live, histories)
     with pytest.raises(Exception, match="Temporal"):
