@@ -52,7 +52,7 @@ async def serve(settings: Settings) -> None:
             tools=tools,
             admin_key=_opened(settings.admin_key),
             temporal_ui=settings.temporal_ui_url,
-            public_url=settings.public_url,
+            public_url=settings.address,
             models=ModelOffer(
                 providers=tuple(models.providers),
                 routing=models.table.routing,

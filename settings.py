@@ -122,6 +122,13 @@ class Settings(BaseSettings):
     )
 
     @property
+    def address(self) -> str:
+        """Where people and other systems reach the gateway."""
+        anywhere = self.host in ("0.0.0.0", "::")
+        host = "127.0.0.1" if anywhere else f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
     def keys(self) -> dict[str, bytes]:
         return encryption_keys(self.encryption.get_secret_value())
 

@@ -27,12 +27,14 @@ from activities.beginnings import Beginnings
 from activities.callbacks import CallbackActivities
 from activities.compute import ComputeActivities, Tools
 from activities.models import ModelActivities
+from activities.notify import NotifyActivities
 from activities.record import CallbackStarter as BeginCallbacks
 from activities.record import RecordActivities, RunRecords
 from activities.runs import Children, RunActivities
 from activities.runs import Histories as GivenSource
 from activities.secrets import SecretSource
 from core.effects import MODEL_QUEUE, TASK_QUEUE
+from integrations.slack import Slack
 from outbound import Outbound, Poster
 from process import open_models, run
 from services.callbacks import CallbackStarter
@@ -42,12 +44,15 @@ from services.history import Histories
 from services.instructions import SkillInstructions
 from services.library import Library
 from services.links import Links
+from services.report_tokens import ReportTokens
 from services.temporal import connect
 from services.versions import Versions
 from settings import Settings
 from store.attempts import Attempts
 from store.callbacks import Callbacks
+from store.deliveries import Deliveries
 from store.pool import open_pool
+from store.reports import Reports
 from store.runs import Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
@@ -118,6 +123,7 @@ def make_worker(
     task_queue: str = TASK_QUEUE,
     models: ModelActivities | None = None,
     callbacks: CallbackActivities | None = None,
+    notices: NotifyActivities | None = None,
 ) -> Worker:
     compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts, Beginnings(parts.runs))
     records = RecordActivities(parts.runs, parts.callbacks)
@@ -133,6 +139,7 @@ def make_worker(
             others.child,
             *((models.call,) if models else ()),
             *((callbacks.post, callbacks.settle) if callbacks else ()),
+            *((notices.send,) if notices else ()),
         ],
         interceptors=[RunInterceptor(), Beating()],
         workflow_runner=sandbox(),
@@ -186,17 +193,29 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
                 children=PinnedChildren(runs, versions),
                 callbacks=CallbackStarter(client),
             )
-            news = CallbackActivities(
-                Callbacks(pool, keyring),
-                runs,
-                WebhookSecrets(pool, keyring),
-                Links(client.namespace, settings.temporal_ui_url, settings.public_url),
-                Poster(outbound),
+            poster = Poster(outbound)
+            tokens = ReportTokens(settings.keys.values())
+            links = Links(client.namespace, settings.temporal_ui_url, settings.address, tokens)
+            callbacks = CallbackActivities(
+                Callbacks(pool, keyring), runs, WebhookSecrets(pool, keyring), links, poster
+            )
+            notices = NotifyActivities(
+                {"slack": Slack(parts.secrets, poster)},
+                Deliveries(pool),
+                links,
+                Reports(pool, keyring),
+                attempts,
+                Beginnings(runs),
             )
             calls = ModelActivities(models.router, tools, guides, attempts, Beginnings(runs))
             async with (
                 make_worker(
-                    client, parts, python_skills(settings.skills), models=calls, callbacks=news
+                    client,
+                    parts,
+                    python_skills(settings.skills),
+                    models=calls,
+                    callbacks=callbacks,
+                    notices=notices,
                 ),
                 make_model_worker(client, calls),
             ):

@@ -40,7 +40,7 @@ FIELDS = {
     "kind": "which kind it is",
     "label": "a word of the caller's own, looked for by `q`",
     "lineage": "the first run of a chain of retries; of one that is no retry, its own id",
-    "links": "where to see more, such as `run` and `temporal_ui`",
+    "links": "where to see more: `run`, `report` for a browser without a key, and `temporal_ui`",
     "max_tokens": "tokens that one answer may have at most",
     "message": "a sentence for people",
     "mode": "`dry` records what tools would change, and changes nothing",

@@ -157,6 +157,12 @@ class ApprovalTimedOut(StepError):
     code = "approval_timed_out"
 
 
+class WaitTimedOut(StepError):
+    """The event that a step waited for did not come in time."""
+
+    code = "wait_timed_out"
+
+
 class ChildFailed(StepError):
     code = "child_failed"
 
@@ -225,6 +231,31 @@ class SourceUnreadable(SourceError):
 
     code = "source_unreadable"
     retryable = True
+
+
+# What those did who pass on to people what a run has to tell
+
+
+class NotifyFailed(StepError):
+    """`data` may hold the status of the answer, and the channel's own word for what is wrong."""
+
+    code = "notify_failed"
+
+
+class NotifyFailedForNow(NotifyFailed):
+    retryable = True
+
+
+class WebhookGone(NotifyFailed):
+    code = "webhook_gone"
+
+
+class ChannelClosed(NotifyFailed):
+    code = "channel_closed"
+
+
+class MessageRefused(NotifyFailed):
+    code = "message_refused"
 
 
 # What models and their providers did

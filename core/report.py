@@ -98,3 +98,9 @@ class Occasion(Frozen):
     error: Failure | None = None
     link: str | None = None
     by_demo: bool = False
+
+
+class PreviousOutput(Frozen):
+    run_id: str
+    completed_at: datetime
+    output: Any = None

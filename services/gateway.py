@@ -20,6 +20,7 @@ from services.live import Live
 from services.llm import ANYTHING, LLMService, ModelOffer
 from services.logs import LogService
 from services.reconciler import Reconciler
+from services.report_tokens import ReportTokens
 from services.retries import RetryService
 from services.runs import RunService
 from services.secrets import SecretService
@@ -93,7 +94,8 @@ def assemble(
     keyring = Keyring(encryption_keys)
     runs, skills = Runs(pool, keyring), Skills(pool)
     workspaces = Workspaces(pool)
-    links = Links(client.namespace, temporal_ui, public_url)
+    tokens = ReportTokens(encryption_keys.values())
+    links = Links(client.namespace, temporal_ui, public_url, tokens)
     histories = Histories(client, Attempts(pool, keyring), runs)
     live = Live(client, histories, links)
     starter = Starter(client, task_queue, model_queue)

@@ -15,20 +15,26 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
+from activities.beginnings import Beginnings
 from activities.callbacks import CallbackActivities
+from activities.notify import NotifyActivities
 from core.effects import MODEL_QUEUE, TASK_QUEUE
 from core.errors import HttpFailed, HttpFailedForNow
 from core.flow import Flow
 from core.run import ENDED, FlowInput, Run, RunOrigin, Workspace
 from core.tool import Actor, ToolContext
+from integrations.slack import Slack
 from outbound import Outbound, Poster
 from services.callbacks import CallbackStarter
 from services.history import Histories
 from services.links import Links
+from services.report_tokens import ReportTokens
 from services.temporal import connect
 from store.attempts import Attempts
 from store.callbacks import Callbacks
+from store.deliveries import Deliveries
 from store.pool import Pool
+from store.reports import Reports
 from store.runs import NewRun, Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
@@ -143,6 +149,7 @@ class Kernel:
     workspace: Workspace
     task_queue: str
     callbacks: CallbackActivities
+    notices: NotifyActivities
 
     def worker(self, *python_skills: type) -> Worker:
         return make_worker(
@@ -151,6 +158,7 @@ class Kernel:
             list(python_skills),
             self.task_queue,
             callbacks=self.callbacks,
+            notices=self.notices,
         )
 
     async def start(
@@ -236,14 +244,31 @@ async def open_kernel(
         callbacks=CallbackStarter(client, task_queue),
     )
     async with Outbound(HERE, OURS) as outbound:
+        poster, tokens = Poster(outbound), ReportTokens(KEYS.values())
+        links = Links(namespace, gateway="https://perdure.example", tokens=tokens)
         callbacks = CallbackActivities(
-            Callbacks(pool, keyring),
-            runs,
-            WebhookSecrets(pool, keyring),
-            Links(namespace, gateway="https://perdure.example"),
-            Poster(outbound),
+            Callbacks(pool, keyring), runs, WebhookSecrets(pool, keyring), links, poster
         )
-        yield Kernel(client, pool, runs, parts, world, histories, workspace, task_queue, callbacks)
+        notices = NotifyActivities(
+            {"slack": Slack(parts.secrets, poster)},
+            Deliveries(pool),
+            links,
+            Reports(pool, keyring),
+            attempts,
+            Beginnings(runs),
+        )
+        yield Kernel(
+            client,
+            pool,
+            runs,
+            parts,
+            world,
+            histories,
+            workspace,
+            task_queue,
+            callbacks,
+            notices,
+        )
 
 
 class NoChildren:
