@@ -45,6 +45,8 @@ def web_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("expected an address such as https://api.example.com")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("credentials do not belong into an address")
     return url
 
 

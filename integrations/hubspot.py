@@ -262,9 +262,12 @@ class HubSpot:
 
     async def _account(self) -> Portal:
         if self._portal is None:
+            path = "/account-info/v3/details"
             try:
-                told = await self._api.get("/account-info/v3/details")
-            except SourceForbidden:  # then there are no links, and days are those of UTC
+                told = await self._api.get(path)
+                if "portalId" not in told:
+                    raise SourceUnreadable(f"HubSpot answered {path} without the account's id")
+            except SourceForbidden:  # then days are those of UTC
                 told = Json()
             self._portal = _portal(told, self._config.portal)
             self._api.time_zone = self._portal.zone

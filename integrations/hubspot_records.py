@@ -328,7 +328,8 @@ def _changes(fields: Fields, portal: Portal) -> list[Change]:
                 at = moment(str(version.get("timestamp")))
                 versions[at] = _value(field, version.get("value"), portal)
             except (ValueError, OverflowError, ArithmeticError):
-                fields.fault(f"a past {name} is {str(version)[:100]}, which cannot be read")
+                was = repr(version.get("value"))[:60]
+                fields.fault(f"{name} was {was}, which cannot be read")
         last = None
         for at in sorted(versions):
             if versions[at] != last:
