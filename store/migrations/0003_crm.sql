@@ -334,16 +334,14 @@ CREATE FUNCTION crm_span(workspace text, period text, since date, until date)
 CREATE FUNCTION crm_last_touch(workspace text, deal text) RETURNS TABLE (at timestamptz)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
-        SELECT greatest(
-            (
-                SELECT max(l.at) FROM crm_activity_deals l
-                WHERE l.workspace_id = workspace AND l.deal_id = deal AND l.at <= now()
-            ),
-            (
-                SELECT max(l.at) FROM crm_conversation_deals l
-                WHERE l.workspace_id = workspace AND l.deal_id = deal AND l.at <= now()
-            )
-        );
+        SELECT max(last.at)
+        FROM (
+            SELECT max(l.at) AS at FROM crm_activity_deals l
+            WHERE l.workspace_id = workspace AND l.deal_id = deal AND l.at <= now()
+            UNION ALL
+            SELECT max(l.at) FROM crm_conversation_deals l
+            WHERE l.workspace_id = workspace AND l.deal_id = deal AND l.at <= now()
+        ) AS last;
     END;
 
 -- The deals that a filter leaves; a filter that is NULL leaves all.

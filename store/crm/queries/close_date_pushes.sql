@@ -1,0 +1,15 @@
+-- deals
+SELECT d.id, d.amount, d.currency, moved.pushes, moved.days_pushed, moved.first_close_date,
+    (moved.last_at AT TIME ZONE c.timezone)::date AS last_pushed_on,
+    row_number() OVER (ORDER BY moved.pushes DESC, moved.days_pushed DESC, d.id) AS place
+FROM crm_chosen(:workspace, :pipelines, :owners, :segments, :min_amount) d
+JOIN crm_calendar c ON c.workspace_id = :workspace
+CROSS JOIN LATERAL (
+    SELECT count(*) AS pushes, sum(crm_day(new_value) - crm_day(old_value)) AS days_pushed,
+        (array_agg(crm_day(old_value) ORDER BY at))[1] AS first_close_date, max(at) AS last_at
+    FROM crm_deal_changes
+    WHERE workspace_id = :workspace AND deal_id = d.id AND field = 'close_date'
+        AND crm_day(new_value) > crm_day(old_value)
+        AND (:days::int IS NULL OR at >= (c.today - :days + 1)::timestamp AT TIME ZONE c.timezone)
+) AS moved
+WHERE d.outcome = 'open' AND moved.pushes >= :min_pushes::int
