@@ -6,6 +6,7 @@ page AS (
     SELECT * FROM found ORDER BY place LIMIT :limit OFFSET :offset
 )
 SELECT jsonb_build_object(
+    'as_of', (SELECT today FROM crm_calendar WHERE workspace_id = :workspace),
     'deals', (
         SELECT coalesce(jsonb_agg(
             to_jsonb(card) - 'workspace_id'

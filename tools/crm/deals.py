@@ -18,6 +18,9 @@ class OpenDeals(Listed):
     category: Word | None = Field(None, description="Only this forecast category.")
     closing_from: date | None = Field(None, description="Close date on this day or later.")
     closing_until: date | None = Field(None, description="Close date on this day or earlier.")
+    in_stage_since: date | None = Field(
+        None, description="Came into its stage on this day or later: what has moved."
+    )
     order_by: Literal["amount", "close_date", "time_in_stage"] = Field(
         "amount", description="Largest, soonest to close, or longest in their stage first."
     )
@@ -45,8 +48,8 @@ def deals(ask: Asking) -> tuple[Tool, ...]:
     async def crm_open_deals(arguments: OpenDeals, context: ToolContext) -> dict[str, Any]:
         """List open deals. Use it to see what is in the pipeline, or a part of it.
 
-        Answers {deals, total, more, amounts}. Each deal is a card: deal_id, name, url, pipeline,
-        stage, outcome, amount, currency, close_date, owner_id, owner, account_id, account,
+        Answers {as_of, deals, total, more, amounts}. `as_of` is today. Each deal is a card:
+        deal_id, name, url, pipeline, stage, outcome, amount, currency, close_date, owner_id, owner, account_id, account,
         forecast_category, next_step, days_in_stage, last_activity_on, days_since_activity.
         `total` counts all that match, `more` says whether another page follows, and `amounts` sums
         all that match, per currency.

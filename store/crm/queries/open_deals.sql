@@ -12,3 +12,7 @@ WHERE d.outcome = 'open'
     AND (:categories::text[] IS NULL OR d.forecast_category = ANY (:categories))
     AND (:closing_from::date IS NULL OR d.close_date >= :closing_from)
     AND (:closing_until::date IS NULL OR d.close_date <= :closing_until)
+    AND (:in_stage_since::date IS NULL OR d.stage_since >= (
+        SELECT :in_stage_since::timestamp AT TIME ZONE timezone FROM crm_calendar
+        WHERE workspace_id = :workspace
+    ))
