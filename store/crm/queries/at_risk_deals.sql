@@ -84,6 +84,7 @@ scored AS (
             ))
         ) AS rules (kind, points, holds, detail)
         WHERE holds
+        HAVING count(*) > 0
     ) AS risk
     WHERE risk.score >= :min_score::int AND (:kinds::text[] IS NULL OR risk.kinds && :kinds)
 )
