@@ -1,7 +1,7 @@
 """What a source of business data must be able to do, and how one is set up."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -16,7 +16,7 @@ class Page(Frozen):
     """`next` is where the next page begins, in the connector's own words; None ends the pass."""
 
     records: tuple[Record, ...] = ()
-    next: str | None = Field(None, max_length=4000)
+    next: str | None = Field(default=None, max_length=4000)
     # Rows that could not be read, each as one sentence for a person; they are not lost silently.
     faults: tuple[str, ...] = ()
 
@@ -39,6 +39,21 @@ class Connector(Protocol):
     def lists_all(self, kind: Kind, since: datetime | None) -> bool:
         """Whether a whole pass names all that exists, so that what it did not name is gone."""
         ...
+
+
+class Preview(Frozen):
+    """How a kind is read before it is: which column holds what, and how many rows there are."""
+
+    columns: dict[str, str] = Field(default_factory=dict[str, str])
+    unused: tuple[str, ...] = ()
+    rows: int | None = None
+
+
+@runtime_checkable
+class Previewing(Protocol):
+    """A connector whose records come from columns can say how."""
+
+    async def preview(self, kind: Kind) -> Preview: ...
 
 
 def web_address(url: str) -> str:
@@ -66,13 +81,16 @@ class Columns(Frozen):
         description="our field → the column that holds it; of the others it is guessed",
     )
     decimal: Literal[".", ","] | None = Field(
-        None, description="what stands before decimals, where that is not clear: `1,234`"
+        default=None, description="what stands before decimals, where that is not clear: `1,234`"
     )
     dates: Literal["iso", "dmy", "mdy", "ymd", "unix", "unix_ms"] = Field(
-        "iso", description="the order of day, month and year, or a count since 1970"
+        default="iso", description="the order of day, month and year, or a count since 1970"
     )
     separator: str = Field(
-        ";", min_length=1, max_length=3, description="what stands between several ids in a cell"
+        default=";",
+        min_length=1,
+        max_length=3,
+        description="what stands between several ids in a cell",
     )
 
     def require_fields_of(self, kind: Kind) -> None:
@@ -84,10 +102,10 @@ class FileOptions(Columns):
     """`lists`: whether a file names all there is, so that what it does not name is gone."""
 
     delimiter: Literal[",", ";", "\t", "|"] | None = Field(
-        None, description="what stands between cells; without it, the header shows it"
+        default=None, description="what stands between cells; without it, the header shows it"
     )
     lists: Literal["all", "changes"] = Field(
-        "all", description="`all`: what a file does not name is gone; `changes`: it stays"
+        default="all", description="`all`: what a file does not name is gone; `changes`: it stays"
     )
 
 
@@ -125,7 +143,7 @@ class PostgresConfig(Frozen):
 
     type: Literal["postgres"] = "postgres"
     dsn: SecretName = Field(
-        "postgres_dsn",
+        default="postgres_dsn",
         description="the secret that holds postgresql://user:password@host:port/database",
     )
     kinds: dict[Kind, QueryOptions] = Field(min_length=1, description="what to ask for each kind")
@@ -145,17 +163,19 @@ class HubSpotConfig(Frozen):
     """HubSpot's CRM, with the token of a private app."""
 
     type: Literal["hubspot"] = "hubspot"
-    secret: SecretName = Field("hubspot_token", description="the secret that holds the token")
+    secret: SecretName = Field(
+        default="hubspot_token", description="the secret that holds the token"
+    )
     base_url: Annotated[str, AfterValidator(web_address)] = Field(
-        "https://api.hubapi.com", max_length=500, description="another address of the API"
+        default="https://api.hubapi.com", max_length=500, description="another address of the API"
     )
     portal: str | None = Field(
-        None,
+        default=None,
         pattern=r"^\d{1,20}$",
         description="the account's id (Hub ID); a token of another account is then refused",
     )
     segment: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[a-z0-9_]{1,100}$",
         description="the property of companies that says their segment",
     )

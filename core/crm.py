@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,7 @@ Kind = Literal[
     "conversations",
     "quotas",
 ]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Outcome = Literal["open", "won", "lost"]
 ChangedField = Literal["stage", "amount", "close_date", "owner", "forecast_category"]
 
@@ -63,7 +64,7 @@ class Stage(Frozen):
     id: Id
     name: Name
     position: int
-    probability: float | None = Field(None, ge=0, le=1)
+    probability: float | None = Field(default=None, ge=0, le=1)
     outcome: Outcome = "open"
 
 

@@ -36,8 +36,10 @@ MODIFIED = time(
 )  # fmt: skip
 CREATED = time("created", "create date", "created date", "creation date", "created on")
 DELETED = FieldOf("truth", ("is deleted", "archived", "deleted at", "is archived"))
-OWNER = id_of("owner id", "deal owner", "record owner", "assigned to", "rep", "user id")
-ACCOUNT = id_of("account id", "company id", "company", "organization id", "associated company")
+OWNER = id_of("owner id", "deal owner", "record owner", "assigned to", "rep", "owner name")
+ACCOUNT = id_of(
+    "account id", "company id", "organization id", "account name", "company", "associated company"
+)
 URL = text("link", "record url")
 CURRENCY = text("currency code", "currency iso code")
 TITLE = text("subject", "name", "topic")
@@ -162,5 +164,6 @@ REQUIRED: dict[Kind, tuple[str, ...]] = {
     "deals": ("id", "stage"),
     "activities": ("id", "at"),
     "conversations": ("id", "at"),
-    "quotas": ("id", "starts_on", "ends_on", "amount"),
+    # Without an id, owner, pipeline and beginning tell one from another.
+    "quotas": ("starts_on", "ends_on", "amount"),
 }
