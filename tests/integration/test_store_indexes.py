@@ -12,9 +12,11 @@ import pytest
 from store import (
     attempts,
     budgets,
+    deliveries,
     keys,
     llm_config,
     notices,
+    reports,
     runs,
     secrets,
     skills,
@@ -80,13 +82,31 @@ MUCH = """
     INSERT INTO notices (workspace_id, key, kind, data, delivered_at)
         SELECT 'w' || n % 1000, 'k' || n, 'budget_alert', '{}', CASE WHEN n % 50 > 0 THEN now() END
         FROM generate_series(0, 2999) n;
+    INSERT INTO deliveries (workspace_id, effect_key, run_id, channel, answer)
+        SELECT 'w' || n % 1000, 'k' || n, 'r' || n, 'slack', '{}' FROM generate_series(0, 2999) n;
     ANALYZE
 """
 NOW = datetime.now(UTC)
 PERIOD = date(2026, 11, 1)
 ASKED = ("w1", PERIOD, "r1", "c1", "h", 2, "m", 1, 1, True, None, "r1", "p", 0, "s", "platform")
 USED = (0, 0, 0, 0, False, 1, "v", 1, b"", [75, 90, 100])
-NEW_RUN = ("r1", "w1", "s", "v", "manual", "key", "k", *[None] * 4, "r1", None, b"", b"", b"", NOW)
+NEW_RUN = (
+    "r1",
+    "w1",
+    "s",
+    "v",
+    "manual",
+    "key",
+    "k",
+    *[None] * 4,
+    "r1",
+    None,
+    b"",
+    b"",
+    b"",
+    NOW,
+    b"",
+)
 
 
 def page(
@@ -118,6 +138,9 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "more open runs": (runs.OPEN, (NOW, NOW - timedelta(days=9), "r1", 100)),
     "runs without a log": (runs.UNARCHIVED, (100, NOW)),
     "archiving a log": (runs.ARCHIVE, ("r1", "w1", b"")),
+    "the run before": (reports.PREVIOUS, ("w1", "s1", "r1", "r1")),
+    "whether the demo model had a part": (reports.BY_DEMO, ("w1", "r1")),
+    "what was told": (deliveries.FIND, ("w1", "k1")),
     "an archived log": (runs.ARCHIVED, ("r1", "w1")),
     "last runs of each skill": (runs.LAST, ("w1",)),
     "reserving a call": (budgets.RESERVE, (*ASKED, NOW)),
