@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 ANSWERS_WITHIN = timedelta(seconds=15)
 # What the demo model says to built-in skills, computed from what it is sent.
-DEMO_HANDLERS = ("dev.demo.meeting_notes:answer",)
+DEMO_HANDLERS = (
+    "dev.demo.meeting_notes:answer",
+    "dev.demo.pipeline_hygiene:answer",
+    "dev.demo.deal_risk_review:answer",
+    "dev.demo.weekly_recap:answer",
+)
 
 
 class Stack:

@@ -30,8 +30,12 @@ class DraftedReport(Frozen):
         " nothing; `before` is what the value was, for the change.",
     )
     summary: Text = Field("", description="What is said first, where no model says it.")
-    period: str | None = Field(None, max_length=200, description="The time it is about.")
-    previous: Any = Field(None, description="The report before, for what changed since.")
+    period: str | None = Field(None, max_length=200, description="The time and scope it is about.")
+    previous: Any = Field(
+        None,
+        description="What the run before gave. It is compared where it is a report of the same"
+        " title and period, so name there what a report was limited to.",
+    )
     since: str | None = Field(None, max_length=100, description="When that was.")
     unlisted: int = Field(
         0, ge=0, description="How many problems there are besides those in `problems`."
@@ -56,7 +60,7 @@ async def draft_report(arguments: DraftedReport, _: ToolContext) -> Report:
     owner's tasks and what changed since the report before."""
     findings, changes = found(arguments.problems), None
     before = Report.read(arguments.previous) if arguments.previous is not None else None
-    if before is not None:
+    if before and (before.title, before.period) == (arguments.title, arguments.period):
         findings, changes = compared(findings, before, arguments.since, arguments.unlisted)
     more = f"{arguments.unlisted} more problems are not listed." if arguments.unlisted else ""
     return Report(

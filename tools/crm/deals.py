@@ -49,10 +49,10 @@ def deals(ask: Asking) -> tuple[Tool, ...]:
         """List open deals. Use it to see what is in the pipeline, or a part of it.
 
         Answers {as_of, deals, total, more, amounts}. `as_of` is today. Each deal is a card:
-        deal_id, name, url, pipeline, stage, outcome, amount, currency, close_date, owner_id, owner, account_id, account,
-        forecast_category, next_step, days_in_stage, last_activity_on, days_since_activity.
-        `total` counts all that match, `more` says whether another page follows, and `amounts` sums
-        all that match, per currency.
+        deal_id, name, url, pipeline, stage, outcome, amount, currency, close_date, owner_id, owner,
+        account_id, account, forecast_category, next_step, days_in_stage, last_activity_on,
+        days_since_activity. `total` counts all that match, `more` says whether another page
+        follows, and `amounts` sums all that match, per currency.
         """
         return await ask("open_deals", arguments, context)
 
