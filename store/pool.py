@@ -129,6 +129,9 @@ async def open_pool(
         command_timeout=seconds + 1,
         server_settings={
             "application_name": "perdure",
+            "timezone": "UTC",
+            # What it compiles here runs for a shorter time than that takes.
+            "jit": "off",
             "statement_timeout": f"{seconds * 1000:.0f}",
         },
         init=_prepare,

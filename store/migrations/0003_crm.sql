@@ -416,11 +416,11 @@ CREATE VIEW crm_late_stages AS
 
 -- NULL where a source wrote something else into a history.
 CREATE FUNCTION crm_day(said text) RETURNS date
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE
         WHEN said ~ '^\d{4}-\d\d-\d\d' AND pg_input_is_valid(left(said, 10), 'date')
         THEN left(said, 10)::date
     END;
 CREATE FUNCTION crm_money(said text) RETURNS numeric
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN said ~ '^-?\d{1,16}(\.\d{1,20})?$' THEN said::numeric END;

@@ -34,8 +34,8 @@ class CRM(Protocol):
 class NoCRM:
     """For a registry that is only read: nothing can be called."""
 
-    async def ask(self, query: str, workspace: str, arguments: Mapping[str, Any]) -> Any:
-        raise InvalidArguments(f"nobody is there to answer {query!r} for {workspace!r}")
+    async def ask(self, *_: Any, **__: Any) -> Any:
+        raise InvalidArguments("there is no business data here")
 
 
 class Asking:

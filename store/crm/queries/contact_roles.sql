@@ -8,6 +8,7 @@ WITH found AS (
                 AND p.deleted_at IS NULL
             WHERE k.workspace_id = :workspace AND k.deal_id = d.id
                 AND lower(k.role) = lower(trim(:without_role))
+            OFFSET 0
         ))
 ),
 page AS (

@@ -18,6 +18,7 @@ CROSS JOIN LATERAL (
             JOIN crm_contacts p ON p.workspace_id = k.workspace_id AND p.id = k.contact_id
                 AND p.deleted_at IS NULL
             WHERE k.workspace_id = :workspace AND k.deal_id = d.id
+            OFFSET 0
         ))
     ) AS checked (field, is_missing)
     WHERE is_missing AND field = ANY (:fields::text[])

@@ -1,26 +1,31 @@
 WITH span AS (
     SELECT * FROM crm_span(:workspace, :period, :since, :until)
 ),
-entered AS (
-    SELECT v.deal_id, v.stage_id, min(v.entered_at) AS at
-    FROM crm_stage_visits v
-    WHERE v.workspace_id = :workspace
-    GROUP BY v.deal_id, v.stage_id
+moved AS (
+    SELECT DISTINCT c.deal_id
+    FROM span
+    JOIN crm_deal_changes c ON c.at >= span.begins AND c.at < span.ends
+    WHERE c.workspace_id = :workspace AND c.field = 'stage'
+),
+visits AS (
+    SELECT d.pipeline_id, d.stage_id AS stage_now, d.outcome, c.new_value AS stage_id, c.at,
+        s.position,
+        row_number() OVER (PARTITION BY d.id, c.new_value ORDER BY c.at) AS turn,
+        max(s.position) OVER (
+            PARTITION BY d.id ORDER BY c.at ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ) AS furthest
+    FROM moved
+    JOIN crm_chosen(:workspace, :pipelines, :owners, :segments, :min_amount) d
+        ON d.id = moved.deal_id
+    JOIN crm_deal_changes c ON c.workspace_id = :workspace AND c.deal_id = d.id
+        AND c.field = 'stage'
+    JOIN crm_stages s ON s.workspace_id = :workspace AND s.pipeline_id = d.pipeline_id
+        AND s.id = c.new_value AND s.outcome = 'open'
 ),
 cohort AS (
-    SELECT d.id, d.pipeline_id, d.stage_id AS stage_now, d.outcome, e.stage_id, e.at,
-        d.outcome = 'won' OR EXISTS (
-            SELECT FROM entered later
-            JOIN crm_stages beyond ON beyond.workspace_id = :workspace
-                AND beyond.pipeline_id = d.pipeline_id AND beyond.id = later.stage_id
-                AND beyond.outcome = 'open'
-            WHERE later.deal_id = d.id AND later.at > e.at AND beyond.position > s.position
-        ) AS advanced
+    SELECT v.*, v.outcome = 'won' OR coalesce(v.furthest > v.position, false) AS advanced
     FROM span
-    JOIN entered e ON e.at >= span.begins AND e.at < span.ends
-    JOIN crm_chosen(:workspace, :pipelines, :owners, :segments, :min_amount) d ON d.id = e.deal_id
-    JOIN crm_stages s ON s.workspace_id = :workspace AND s.pipeline_id = d.pipeline_id
-        AND s.id = e.stage_id AND s.outcome = 'open'
+    JOIN visits v ON v.turn = 1 AND v.at >= span.begins AND v.at < span.ends
 ),
 counted AS (
     SELECT pipeline_id, stage_id, count(*) AS entered,
