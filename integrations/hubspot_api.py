@@ -22,6 +22,7 @@ from core.errors import (
     SourceUnavailable,
     SourceUnreadable,
 )
+from integrations.hubspot_fields import dicts
 from outbound import retry_after
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ ROLLING_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=24)
 # The associations that a record does not have are told as errors, beside the others' results.
 NOTHING_THERE = re.compile("NO_ASSOCIATIONS_FOUND|OBJECT_NOT_FOUND", re.IGNORECASE)
+SCOPES = ("requiredGranularScopes", "requiredScopes", "missingScopes")
 UNANSWERED = (
     httpcore2.NetworkError,
     httpcore2.TimeoutException,
@@ -52,6 +54,8 @@ class HubSpotAPI:
         self._base = httpx2.URL(base_url.rstrip("/"))
         # A secret that was stored from a file ends in a line break that nobody meant.
         self._token = token.strip()
+        if not re.fullmatch(r"[\x21-\x7e]+", self._token):
+            raise SourceRefused("HubSpot's token is empty, or holds what no token does")
         self.time_zone = ZoneInfo("UTC")
 
     async def get(self, path: str, **parameters: str) -> Json:
@@ -96,9 +100,6 @@ class HubSpotAPI:
             ) from error
         except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
             raise SourceUnavailable("HubSpot could not be reached") from error
-        except httpcore2.LocalProtocolError:
-            # Its words quote the header.
-            raise SourceRefused("the token of HubSpot cannot be sent in a header") from None
         except UNANSWERED as error:
             raise SourceUnavailable(f"HubSpot broke off its answer to {path}") from error
 
@@ -199,17 +200,12 @@ async def _body(response: httpx2.Response, path: str) -> bytes:
 
 def _scopes(answer: Json) -> set[str]:
     found: set[str] = set()
-    for error in answer.get("errors") or []:
-        context = error.get("context") if isinstance(error, dict) else None
-        for name, value in context.items() if isinstance(context, dict) else ():
-            if name in ("requiredGranularScopes", "requiredScopes", "missingScopes"):
-                found |= _words(value)
+    for error in dicts(answer.get("errors")):
+        for context in dicts([error.get("context")]):
+            for name in SCOPES:
+                # A list, or the words of one.
+                found |= set(re.findall(r"[a-z][\w.-]{2,99}", str(context.get(name) or "")))
     return found
-
-
-def _words(value: Any) -> set[str]:
-    words = re.findall(r"[\w.-]+", value) if isinstance(value, str) else value
-    return {str(word)[:100] for word in words} if isinstance(words, list) else set()
 
 
 def _retry_after(response: httpx2.Response) -> timedelta | None:

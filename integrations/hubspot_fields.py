@@ -98,6 +98,11 @@ class Fields:
             return None
 
 
+def dicts(value: Any) -> list[Json]:
+    """The objects of a list, where there is one."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def storable(text: str) -> str:
     """Neither a database nor JSON takes a NUL or half a character."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()

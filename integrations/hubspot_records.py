@@ -19,7 +19,7 @@ from core.crm import (
     Pipeline,
     Stage,
 )
-from integrations.hubspot_fields import NAME, Fields, day, moment, money, storable
+from integrations.hubspot_fields import NAME, Fields, day, dicts, moment, money, storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,7 +136,7 @@ def owner(found: Json, faults: list[str]) -> Owner | None:
     modified = modified_at(fields, "owners")
     if modified is None:
         return None
-    teams = [team for team in found.get("teams") or [] if isinstance(team, dict)]
+    teams = dicts(found.get("teams"))
     main = next((team for team in teams if team.get("primary")), teams[0] if teams else {})
     email = fields.text("email")
     return Owner(
@@ -154,7 +154,7 @@ def pipeline(found: Json, faults: list[str]) -> Pipeline | None:
     modified = modified_at(fields, "pipelines")
     if modified is None:
         return None
-    stages = [each for each in found.get("stages") or [] if not each.get("archived")]
+    stages = [each for each in dicts(found.get("stages")) if not each.get("archived")]
     return Pipeline(
         id=fields.id,
         modified_at=modified,
@@ -165,7 +165,7 @@ def pipeline(found: Json, faults: list[str]) -> Pipeline | None:
 
 
 def _stage(found: Json, faults: list[str]) -> Stage:
-    metadata: Json = found.get("metadata") or {}
+    metadata: Json = next(iter(dicts([found.get("metadata")])), {})
     fields = Fields("stages", {**found, "properties": {**found, **metadata}}, faults)
     closed = str(metadata.get("isClosed")).lower() == "true"
     chance = fields.text("probability")
@@ -313,17 +313,17 @@ class Linked:
 
 
 def _labels(association: Json) -> list[str]:
-    types = association.get("associationTypes") or []
+    types = dicts(association.get("associationTypes"))
     return sorted({storable(str(each["label"])) for each in types if each.get("label")})
 
 
 def _changes(fields: Fields, portal: Portal) -> list[Change]:
     """In the order of time; versions that say the same again are none."""
-    history: Mapping[str, Any] = fields.found.get("propertiesWithHistory") or {}
+    history = next(iter(dicts([fields.found.get("propertiesWithHistory")])), {})
     changes: list[Change] = []
     for name, field in HISTORY.items():
         versions: dict[datetime, str | None] = {}
-        for version in reversed(history.get(name) or []):  # told with the newest first
+        for version in reversed(dicts(history.get(name))):  # told with the newest first
             try:
                 at = moment(str(version.get("timestamp")))
                 versions[at] = _value(field, version.get("value"), portal)

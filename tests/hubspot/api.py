@@ -35,6 +35,7 @@ class API:
     token: str
     index_delay: timedelta = timedelta(0)
     links_per_page: int = 500
+    ceiling: int = 10_000  # results of one search, over all its pages
     withheld: set[str] = field(default_factory=set[str])  # scopes that the token lacks
 
     def answer(self, received: Received) -> Answer:
@@ -94,7 +95,7 @@ class API:
 
     def _search(self, received: Received, name: str) -> Answer:
         kind = rules.kind(name)
-        given = rules.search(received, kind)
+        given = rules.search(received, kind, self.ceiling)
         rules.check_scope(kind, self.withheld)
         seen = self.crm.now() - self.index_delay
         indexed = [(each, each.as_of(seen)) for each in self.crm.things[kind].values()]

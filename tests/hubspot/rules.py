@@ -122,7 +122,7 @@ def inputs(given: dict[str, Any], most: int, *known: str) -> list[dict[str, str]
     return found
 
 
-def search(received: Received, of: str) -> dict[str, Any]:
+def search(received: Received, of: str, ceiling: int) -> dict[str, Any]:
     if len(received.body) > BODY:
         raise invalid("the body of a search must not exceed 3000 characters")
     known = ("filterGroups", "sorts", "query", "properties", "limit", "after")
@@ -130,8 +130,8 @@ def search(received: Received, of: str) -> dict[str, Any]:
     count, after = given.get("limit", 10), given.get("after", "0")
     if type(count) is not int or not 1 <= count <= 200:
         raise invalid("limit must be from 1 to 200")
-    if not str(after).isdigit() or int(after) + count > 10_000:
-        raise invalid("a search cannot page beyond 10,000 results")
+    if not str(after).isdigit() or int(after) + count > ceiling:
+        raise invalid(f"a search cannot page beyond {ceiling} results")
     filters = _filters(given.get("filterGroups", []))
     sorts = given.get("sorts", [])
     if len(sorts) > 1 or any(each.get("direction") not in DIRECTIONS for each in sorts):

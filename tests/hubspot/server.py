@@ -60,7 +60,8 @@ class HubSpotServer:
         headers = {} if searches else self._headers()
         content = json.dumps(answer).encode()
         sent = reply(status, content, content_type="application/json;charset=utf-8", **headers)
-        return self.trouble(received, sent) or sent
+        instead = self.trouble(received, sent)
+        return sent if instead is None else instead
 
     def paths(self) -> Counter[str]:
         return Counter(urlsplit(each.target).path for each in self.requests)
@@ -106,7 +107,7 @@ TROUBLES: dict[str, Callable[[bytes], bytes]] = {
     "500": lambda _: reply(500, b'{"status": "error", "message": "internal error"}'),
     "502": lambda _: reply(502, b"<html>Bad Gateway</html>", content_type="text/html"),
     "503": lambda _: reply(503, b""),
-    "524": lambda _: reply(504, b"<html>A timeout occurred</html>"),
+    "504": lambda _: reply(504, b"<html>A timeout occurred</html>"),
     "cut": cut,
     "silence": lambda _: b"",
     "garbage": lambda _: reply(200, b"<html>Please log in</html>", content_type="text/html"),
