@@ -26,6 +26,7 @@ from activities.beating import Beating
 from activities.beginnings import Beginnings
 from activities.callbacks import CallbackActivities
 from activities.compute import ComputeActivities, Tools
+from activities.events import EventActivities, EventSource
 from activities.models import ModelActivities
 from activities.notify import NotifyActivities
 from activities.record import CallbackStarter as BeginCallbacks
@@ -37,27 +38,38 @@ from core.effects import MODEL_QUEUE, TASK_QUEUE
 from integrations.slack import Slack
 from outbound import Outbound, Poster
 from process import open_models, run
+from services.awaited import AwaitedEvents
 from services.callbacks import CallbackStarter
 from services.children import PinnedChildren
+from services.events import EventService
 from services.furnishing import furnish
 from services.history import Histories
 from services.instructions import SkillInstructions
+from services.launch import Launch
 from services.library import Library
 from services.links import Links
+from services.live import Live
 from services.report_tokens import ReportTokens
+from services.starter import Starter
 from services.temporal import connect
 from services.versions import Versions
+from services.wakes import Wakes
 from settings import Settings
 from store.attempts import Attempts
 from store.callbacks import Callbacks
+from store.crm.asking import CRM
 from store.deliveries import Deliveries
+from store.event_waits import EventWaits
+from store.events import Events
 from store.pool import open_pool
 from store.reports import Reports
 from store.runs import Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
 from store.skills import Skills
+from store.waits import Waits
 from store.webhook_secrets import WebhookSecrets
+from store.workspaces import Workspaces
 from tools import open_registry, specs
 from workflows.callback import CallbackRun
 from workflows.flow import BatchRun, FlowRun
@@ -80,6 +92,7 @@ class Parts:
     runs: RunRecords
     histories: GivenSource
     children: Children
+    events: EventSource
     callbacks: BeginCallbacks
 
 
@@ -128,6 +141,7 @@ def make_worker(
     compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts, Beginnings(parts.runs))
     records = RecordActivities(parts.runs, parts.callbacks)
     others = RunActivities(parts.histories, parts.children)
+    events = EventActivities(parts.events, Beginnings(parts.runs))
     return Worker(
         client,
         task_queue=task_queue,
@@ -137,6 +151,7 @@ def make_worker(
             records.record,
             others.given,
             others.child,
+            events.look,
             *((models.call,) if models else ()),
             *((callbacks.post, callbacks.settle) if callbacks else ()),
             *((notices.send,) if notices else ()),
@@ -179,23 +194,36 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
         runs, attempts, skills = Runs(pool, keyring), Attempts(pool, keyring), Skills(pool)
         versions = Versions(skills, library)
         guides = SkillInstructions(versions, skills, library)
+        reports = Reports(pool, keyring)
         async with (
-            open_registry(hosts, settings.own_endpoints, guides) as tools,
+            open_registry(hosts, settings.own_endpoints, guides, CRM(pool), reports) as tools,
             open_models(settings, pool, keyring) as models,
             Outbound(hosts, settings.own_endpoints) as outbound,
         ):
+            happened = Events(pool, keyring)
+            awaited = AwaitedEvents(happened, EventWaits(pool, keyring))
+            histories = Histories(client, attempts, runs)
             parts = Parts(
                 tools=tools,
                 secrets=Secrets(pool, keyring),
                 attempts=attempts,
                 runs=runs,
-                histories=Histories(client, attempts, runs),
+                histories=histories,
                 children=PinnedChildren(runs, versions),
+                events=awaited,
                 callbacks=CallbackStarter(client),
             )
             poster = Poster(outbound)
             tokens = ReportTokens(settings.keys.values())
             links = Links(client.namespace, settings.temporal_ui_url, settings.address, tokens)
+            events = EventService(
+                happened,
+                Workspaces(pool),
+                versions,
+                Launch(runs, Starter(client, model_queue=settings.model_queue)),
+                Live(client, histories, links),
+                Wakes(client, Waits(pool), awaited),
+            )
             callbacks = CallbackActivities(
                 Callbacks(pool, keyring), runs, WebhookSecrets(pool, keyring), links, poster
             )
@@ -203,7 +231,7 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
                 {"slack": Slack(parts.secrets, poster)},
                 Deliveries(pool),
                 links,
-                Reports(pool, keyring),
+                reports,
                 attempts,
                 Beginnings(runs),
             )

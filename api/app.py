@@ -14,7 +14,18 @@ from starlette.routing import Route
 from api import errors, openapi
 from api.heads import Heads
 from api.metrics import Measured, Metrics
-from api.routers import codec, health, keys, llm, runs, secrets, skills, webhooks, workspaces
+from api.routers import (
+    codec,
+    events,
+    health,
+    keys,
+    llm,
+    runs,
+    secrets,
+    skills,
+    webhooks,
+    workspaces,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +42,7 @@ ROUTERS = (
     runs.router,
     llm.router,
     webhooks.router,
+    events.router,
     health.router,
     codec.router,
 )

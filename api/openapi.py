@@ -39,6 +39,7 @@ TAGS = [
     {"name": "runs", "description": "Start them, watch them, act on them."},
     {"name": "skills", "description": "What can be run: built in, or uploaded."},
     {"name": "webhooks", "description": "For other systems: start a skill, be told its end."},
+    {"name": "events", "description": "What happened, and what it started."},
     {"name": "workspaces", "description": "Who owns what; everything lives in one."},
     {"name": "keys", "description": "What opens a workspace, and how far."},
     {"name": "secrets", "description": "What flows may send to some hosts, and nobody may read."},

@@ -66,6 +66,18 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Await:
+    """An event of this name that meets the condition, which reads `known` besides it."""
+
+    path: str
+    event: str
+    matching: str | None
+    known: dict[str, Any]
+    length: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True)
 class Approval:
     path: str
     message: str
@@ -175,6 +187,7 @@ class Effects(Protocol):
     async def notify(self, call: Notify) -> Any: ...
     async def child(self, call: ChildRun, halted: Callable[[], bool]) -> Any: ...
     async def wait(self, call: Pause, halted: Callable[[], bool]) -> Any: ...
+    async def event(self, call: Await, halted: Callable[[], bool]) -> Any: ...
     async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any: ...
     async def within(self, path: str, limit: timedelta, work: Awaitable[Any]) -> Any: ...
     async def back_off(self, path: str, length: timedelta, halted: Callable[[], bool]) -> None: ...

@@ -66,11 +66,16 @@ class SkillStep(StepBase):
 
 
 class WaitStep(StepBase):
-    """`length` is a duration ("5m"), `until` a time (RFC 3339); either may be a template."""
+    """`length` is a duration ("5m"), `until` a time (RFC 3339); either may be a template.
+
+    With `event` they bound the wait for it; `matching` is an expression that the event has to meet.
+    """
 
     kind: Literal["wait"] = "wait"
     length: str | None = None
     until: str | None = None
+    event: str | None = None
+    matching: str | None = None
 
 
 class ApproveStep(StepBase):

@@ -36,7 +36,7 @@ RETRIED = ("compute", "skill", "notify", "steps", "parallel", *prompts.WORDS)
 OF_SKILL_MD = ("name", "description", "license", "compatibility", "metadata", "allowed-tools")
 INSTEAD_OF_TIMEOUT = {
     "set": "`set` takes no time: leave it out",
-    "wait": "`wait` is itself the time: write the length there, as in `wait: 5m`",
+    "wait": "`wait` is itself the time: write `wait: 5m`, or `wait: {event: signed, for: 3d}`",
     "steps": "put it on the steps inside, or on the whole flow",
     "parallel": "put it on the steps inside, or on the whole flow",
 }
@@ -295,18 +295,34 @@ class _Grammar:
     def _wait(self, draft: Draft, value: Any, _step: dict[str, Any]) -> None:
         path = (*draft.path, "wait")
         if isinstance(value, dict):
-            if "event" in value:
-                message = "waiting for an event is not part of this version; `for` and `until` are"
-                self._report.error_at_key((*path, "event"), message)
-                return
-            self._report.known_keys(path, value, ("for", "until"))
-            if len(value) != 1:
-                self._report.error(path, "expected one of `for` and `until`")
-            for key, word in value.items():
-                self._waits(draft, (*path, key), word, key)
+            self._waits_for(draft, path, value)
             return
         how = "until" if words.looks_like_moment(value) else "for"
         self._waits(draft, path, value, how, f"{EXPECTED}, a time, or `${{…}}`")
+
+    def _waits_for(self, draft: Draft, path: Path, value: dict[str, Any]) -> None:
+        self._report.known_keys(path, value, ("event", "when", "for", "until"))
+        if "for" in value and "until" in value:
+            self._report.error(path, "expected one of `for` and `until`, not both")
+        elif not value.keys() & {"event", "for", "until"}:
+            self._report.error(path, "expected `for`, `until` or `event`")
+        if "event" in value:
+            draft.fields["event"] = words.event(self._report, (*path, "event"), value["event"])
+        if "when" in value:
+            self._matching(draft, (*path, "when"), value)
+        for key in ("for", "until"):
+            if key in value:
+                self._waits(draft, (*path, key), value[key], key)
+
+    def _matching(self, draft: Draft, path: Path, value: dict[str, Any]) -> None:
+        if "event" not in value:
+            message = "`when` is about an event: it goes with `event`"
+            self._report.error_at_key(path, message)
+            return
+        condition = words.condition(self._report, path, value["when"])
+        if condition is not None:
+            draft.fields["matching"] = condition.value
+            draft.written.append(condition)
 
     def _waits(
         self, draft: Draft, path: Path, value: Any, how: str, expected: str = EXPECTED

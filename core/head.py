@@ -17,7 +17,6 @@ MAX_INPUTS = 100
 _CRON = re.compile(
     r"@(?:hourly|daily|weekly|monthly|yearly)\Z|[0-9A-Za-z*,/\-?#]+(?: +[0-9A-Za-z*,/\-?#]+){4}\Z"
 )
-_EVENT = re.compile(r"[a-z][a-z0-9_.-]{0,99}\Z")
 
 
 def read_inputs(report: Report, value: Any) -> dict[str, Schema]:
@@ -58,9 +57,6 @@ def read_triggers(report: Report, value: Any) -> list[Trigger]:
     if not isinstance(value, list):
         report.error(path, f"expected a list of triggers, got {kind_of(value)}")
         return []
-    if value:
-        message = "triggers are kept, but nothing starts them in this version: start runs yourself"
-        report.warn_at_key(path, message)
     return [
         trigger
         for position, each in enumerate(value)
@@ -76,6 +72,8 @@ def _trigger(report: Report, path: Path, value: Any) -> Trigger | None:
     if "schedule" in trigger:
         report.known_keys(path, trigger, ("schedule", "with"))
         line = _schedule(report, (*path, "schedule"), trigger["schedule"])
+        message = "it is kept, but nothing starts runs by schedule in this version"
+        report.warn_at_key((*path, "schedule"), message)
         return Trigger(path, ScheduleTrigger(schedule=line, arguments=arguments), written)
     if "event" not in trigger:
         if trigger:
@@ -83,7 +81,7 @@ def _trigger(report: Report, path: Path, value: Any) -> Trigger | None:
             report.error(path, f"expected {expected}")
         return None
     report.known_keys(path, trigger, ("event", "when", "with"))
-    event = _event(report, (*path, "event"), trigger["event"])
+    event = words.event(report, (*path, "event"), trigger["event"])
     when = None
     if "when" in trigger:
         condition = words.condition(report, (*path, "when"), trigger["when"])
@@ -100,13 +98,5 @@ def _schedule(report: Report, path: Path, value: Any) -> str:
     if isinstance(value, str) and _CRON.match(value.strip()):
         return value.strip()
     expected = "expected a cron line of five fields such as `0 8 * * MON`, or @daily"
-    report.error(path, f"{expected}, got {kind_of(value)}")
-    return ""
-
-
-def _event(report: Report, path: Path, value: Any) -> str:
-    if isinstance(value, str) and _EVENT.match(value):
-        return value
-    expected = "expected the name of an event such as sync_completed"
     report.error(path, f"{expected}, got {kind_of(value)}")
     return ""

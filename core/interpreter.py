@@ -11,6 +11,7 @@ from core.effects import Settled
 from core.errors import ExpressionFailed, TooManyItems, ValueTooLarge
 from core.execution import (
     Approval,
+    Await,
     Batch,
     ChildRun,
     Compute,
@@ -51,6 +52,7 @@ from core.scope import (
     Frame,
     Halt,
     about_items,
+    awaited_with,
     condition,
     error_value,
 )
@@ -282,9 +284,7 @@ class Interpreter:
                 call = ChildRun(path, step.skill, inputs, step.timeout)
                 return await self._effects.child(call, frame.halt)
             case WaitStep():
-                asked = [step.length, step.until]
-                length, until = self._render(step.id, asked, frame, path)[0]
-                return await self._effects.wait(Pause(path, length, until), frame.halt)
+                return await self._wait(step, frame, path)
             case ApproveStep():
                 message = str(self._render(step.id, step.message, frame, path)[0])
                 approval = Approval(path, message, step.timeout)
@@ -300,6 +300,14 @@ class Interpreter:
                 return await answered(self._effects, step, prompt, path, frame.halt)
             case _:
                 assert_never(step)
+
+    async def _wait(self, step: WaitStep, frame: Frame, path: str) -> Any:
+        length, until = self._render(step.id, [step.length, step.until], frame, path)[0]
+        if step.event is None:
+            return await self._effects.wait(Pause(path, length, until), frame.halt)
+        known = awaited_with(step.matching, frame.names)
+        call = Await(path, step.event, step.matching, known, length, until)
+        return await self._effects.event(call, frame.halt)
 
     def _keep(self, values: Any, path: str) -> None:
         """What `set` writes stays in the worker's memory for as long as the run is there."""

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import to_json
+
 from core.cursor import Cursor, Position
-from core.effects import BATCH, CHILD, DECIDE, GIVEN, MODEL, PAUSE, RECORD, RESUME
+from core.effects import BATCH, CHILD, DECIDE, EVENT, GIVEN, MODEL, PAUSE, RECORD, RESUME
 from core.event import LogEvent
 from core.history import (
     Answered,
@@ -21,6 +23,7 @@ from core.history import (
     Completed,
     Failed,
     Happened,
+    Json,
     Marked,
     Note,
     Scheduled,
@@ -183,6 +186,8 @@ class Log:
             yield started(path, "skill", skill=request.get("skill"), run_id=run)
         elif event.type == MODEL:
             yield from self._model_asked(event, request)
+        elif event.type == EVENT:
+            yield from self._awaited(event, request)
         else:
             yield from self._settled(event.at, request.get("settled", ()))
             kind, about = work_of(event.type, request)
@@ -201,10 +206,19 @@ class Log:
         self._begin(event.id, path, kind, event.at, event.activity)
         yield started(path, kind, turn=turn, model=request.get("model"))
 
+    def _awaited(self, event: Scheduled, request: dict[str, Any]) -> Iterator[Line]:
+        """A wait looks more than once, and begins with the first look."""
+        yield from self._settled(event.at, request.get("settled", ()))
+        path = request["context"]["path"]
+        known = self._close(path)
+        self._open[event.id] = known or Open(path, "wait", event.at)
+        if known is None:
+            yield started(path, "wait", event=request["event"], until=request.get("until"))
+
     def _attempts(self, scheduled: int, at: datetime, notes: Notes) -> Iterator[Retry]:
         """Those not told yet, up to the last; of one that never closed only the notes know."""
         step = self._open[scheduled]
-        last = step.attempt
+        last = step.attempt if step.activity is not None else 1
         if last is None:
             noted = notes.get(step.activity or "", {}).values()
             last = max((n.attempt + 1 for n in noted if n.will_retry and n.at <= at), default=1)
@@ -218,6 +232,12 @@ class Log:
                 # The child run itself comes next.
                 run = step.run
                 self._open[f"child {run}"] = Open(step.step, "skill", step.at, run=run)
+            case Completed() if step.kind == "wait":
+                came = event.output.fields().get("event")
+                if came is None:
+                    self._open[f"event {step.step}"] = step
+                else:
+                    yield finished(step, event.at, shown(Json(to_json(came))))
             case Completed() if step.asks_a_model:
                 yield answered(step, event.at, event.output)
             case Completed():

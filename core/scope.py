@@ -114,6 +114,8 @@ def references_of(step: Step) -> list[Reference]:
     for each in every_step((step,)):
         if each.when is not None:
             found.extend(condition(each.when).references)
+        if isinstance(each, WaitStep) and each.matching is not None:
+            found.extend(condition(each.matching).references)
         for template in templates_of(each):
             found.extend(template.references)
     return found
@@ -125,13 +127,23 @@ def condition(source: str) -> Expression:
 
 def needed(step: Step, names: Mapping[str, Any]) -> dict[str, Any]:
     """The part of the scope that a batch of this step's items has to carry."""
+    return read_by((each for each in references_of(step) if each.path[0] not in OF_AN_ITEM), names)
+
+
+def read_by(references: Iterable[Reference], names: Mapping[str, Any]) -> dict[str, Any]:
     part: dict[str, Any] = {}
-    for reference in references_of(step):
+    for reference in references:
         root, *rest = reference.path
-        if root not in names or root in OF_AN_ITEM:
+        if root not in names:
             continue
         if root not in ("steps", "status", "errors", "vars", "inputs") or not rest:
             part[root] = names[root]
         elif part.get(root) is not names[root] and rest[0] in names[root]:
             part.setdefault(root, {})[rest[0]] = names[root][rest[0]]
     return part
+
+
+def awaited_with(matching: str | None, names: Mapping[str, Any]) -> dict[str, Any]:
+    """What the condition on an awaited event reads, besides that event."""
+    references = condition(matching).references if matching is not None else ()
+    return read_by((each for each in references if each.path[0] != "event"), names)

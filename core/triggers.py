@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.depth import MAX_DEPTH, too_deep
-from core.errors import PerdureError
+from core.errors import ExpressionFailed, PerdureError
 from core.event import Event
 from core.expression import ExpressionFault, Meter, compile_expression
 from core.flow import EventTrigger
@@ -66,3 +67,27 @@ def _arguments(trigger: EventTrigger, scope: dict[str, Any]) -> dict[str, Any]:
         message = f"`with` is nested deeper than {MAX_DEPTH} levels"
         raise NotStarted("value_too_large", message)
     return arguments
+
+
+def first_met(
+    matching: str | None, known: Mapping[str, Any], events: Sequence[Event]
+) -> int | None:
+    """Which of the events is the first to meet the condition; raises ExpressionFailed."""
+    for position, event in enumerate(events):
+        if _meets(matching, known, event):
+            return position
+    return None
+
+
+def _meets(matching: str | None, known: Mapping[str, Any], event: Event) -> bool:
+    if matching is None:
+        return True
+    scope = {**known, "event": event.model_dump(mode="json")}
+    try:
+        value = compile_expression(matching)(scope, Meter())
+    except ExpressionFault as fault:
+        raise ExpressionFailed(f"when of event {event.id}: {fault.message}") from None
+    if not isinstance(value, bool | None):
+        kind = type(value).__name__
+        raise ExpressionFailed(f"when must be true or false, got {kind} for event {event.id}")
+    return bool(value)

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.draft import Written
 from core.duration import EXPECTED, parse_duration
+from core.event import EVENT_NAME
 from core.expression import ExpressionFault, closing_brace
 from core.expression.parser import RESERVED
 from core.faults import nearest, quoted
@@ -131,6 +132,14 @@ def model(report: Report, path: Path, value: Any) -> str | None:
         return value
     report.error(path, f"expected a model, written `provider/model`, got {kind_of(value)}")
     return None
+
+
+def event(report: Report, path: Path, value: Any) -> str:
+    if isinstance(value, str) and EVENT_NAME.fullmatch(value):
+        return value
+    expected = "expected the name of an event such as sync_completed"
+    report.error(path, f"{expected}, got {kind_of(value)}")
+    return ""
 
 
 def is_sound_schema(report: Report, path: Path, schema: Schema) -> bool:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from core.digest import size_of
 from core.errors import FieldFault, Invalid, NotFound, PerdureError, Unavailable, ValueTooLarge
-from core.event import EVENT_NAME, MAX_EVENT_BYTES, Published, Skipped, Triggered
+from core.event import EVENT_NAME, MAX_EVENT_BYTES, Published, Skipped
 from core.run import MOST_DEEP
 from core.tool import Actor
 from core.triggers import NotStarted, inputs_of
 from services.launch import Beginning, fresh_run_id, hash_of, new_origin, settled
 from store.events import NewEvent, Plan, Start
+from store.events import StoredEvent as StoredEvent
 
 if TYPE_CHECKING:
     from core.skill import SkillVersion
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from services.live import Live
     from services.versions import Versions
     from services.wakes import Wakes
-    from store.events import Events, StoredEvent
+    from store.events import Events
     from store.page import Page
     from store.workspaces import Workspaces
 
@@ -73,7 +74,7 @@ class EventService:
             await self._wakes.tell()
         except Unavailable as away:
             log.warning("what event %s starts is started later: %s", stored.event.id, away)
-        return _published(stored.event.id, plan)
+        return plan.published(stored.event.id)
 
     async def get(self, workspace: str, event_id: str) -> StoredEvent:
         found = await self._events.find(workspace, event_id)
@@ -196,13 +197,3 @@ def _require_usable(event: str, data: dict[str, Any], id: str | None) -> None:
 
 def _id_hash(workspace: str, id: str) -> bytes:
     return hash_of(["event", workspace, id])
-
-
-def _published(event_id: str, plan: Plan) -> Published:
-    return Published(
-        event_id=event_id,
-        triggered=tuple(
-            Triggered(skill_id=start.skill_id, run_id=start.run_id) for start in plan.starts
-        ),
-        skipped=plan.skipped,
-    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.effects import TASK_QUEUE, ModelQueue
 from services.actions import ActionService
+from services.awaited import AwaitedEvents
 from services.callbacks import CallbackService, CallbackStarter, Ways
 from services.codec import CodecService
 from services.events import EventService
@@ -34,6 +35,7 @@ from services.workspaces import WorkspaceService
 from store.attempts import Attempts
 from store.budgets import Budgets
 from store.callbacks import Callbacks
+from store.event_waits import EventWaits
 from store.events import Events
 from store.keys import Keys
 from store.leader import Leadership
@@ -104,11 +106,13 @@ def assemble(
     skill_service = SkillService(skills, library, versions, runs, tools)
     callbacks = CallbackService(Callbacks(pool, keyring), CallbackStarter(client, task_queue), ways)
     run_service = RunService(runs, skill_service, versions, launch, starter, live, callbacks)
-    wakes = Wakes(client, Waits(pool))
+    happened = Events(pool, keyring)
+    awaited = AwaitedEvents(happened, EventWaits(pool, keyring))
+    wakes = Wakes(client, Waits(pool), awaited)
     llm = LLMService(
         LLMConfigs(pool, keyring), Budgets(pool, keyring), Spending(pool), wakes, models
     )
-    events = EventService(Events(pool, keyring), workspaces, versions, launch, live, wakes)
+    events = EventService(happened, workspaces, versions, launch, live, wakes)
     leadership = Leadership(pool, "reconciler")
     chores = [llm.look_after, events.finish_left, callbacks.look_after]
     return Gateway(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from core.digest import digest_of
-from core.effects import BATCH, CHILD, DECIDE, GIVEN, Given, GivenRequest, GivenStep
+from core.effects import BATCH, CHILD, DECIDE, EVENT, GIVEN, Given, GivenRequest, GivenStep
 from core.errors import HistoryGone, NotFound
 from core.history import (
     Answered,
@@ -159,6 +159,7 @@ class Reader:
     def __init__(self) -> None:
         self.found = Execution()
         self._open: dict[int, tuple[str, str]] = {}  # path and digest, by history event
+        self._looks: set[int] = set()  # for an event that may not have come yet
         self._prepared: dict[str, tuple[str, str]] = {}  # by child run
         self._decisions: dict[int, dict[str, Any]] = {}
         self._is_batch = False
@@ -207,12 +208,14 @@ class Reader:
             # A model that was asked again, once there was budget, has another activity.
             path = request.get("context", {}).get("path", event.activity)
             self._open[event.id] = path, request["digest"]
+            if event.type == EVENT:
+                self._looks.add(event.id)
 
     def _completed(self, event: Completed) -> None:
         path, _ = self._open.get(event.scheduled, (None, None))
         if path == GIVEN_TO_IT:
             self._was_given(event.output.fields())
-        else:
+        elif event.scheduled not in self._looks or event.output.fields().get("event") is not None:
             self._finish(event.scheduled, event.output)
 
     def _was_given(self, given: dict[str, Any]) -> None:

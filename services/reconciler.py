@@ -153,6 +153,9 @@ class Reconciler:
     async def _settle_unknown(self, run: Run) -> None:
         if run.created_at > datetime.now(UTC) - BEGINS_WITHIN:
             return
+        # The event is still there, and whoever finishes its dispatch starts the run.
+        if run.status == "queued" and run.trigger == "event":
+            return
         why = NEVER_STARTED if run.status == "queued" else GONE
         await self._runs.settle(run.run_id, "failed", datetime.now(UTC), why)
         log.info("%s settled: %s", run.run_id, why.code)

@@ -7,8 +7,8 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from core.errors import IdempotencyKeyReused
-from core.event import Event, Skipped, Triggered
+from core.errors import IdempotencyKeyReused, NotFound
+from core.event import Event, Published, Skipped, Triggered
 from core.model import Frozen
 from core.tool import Actor
 from store.page import Page, decode_id, encode_cursor
@@ -59,6 +59,7 @@ PAGE = """
     ORDER BY seq DESC
     LIMIT $5
 """
+AT = "SELECT * FROM events WHERE workspace_id = $1 AND seq = $2"
 FOLLOWING = """
     SELECT * FROM events WHERE workspace_id = $1 AND name = $2 AND seq > $3
     ORDER BY seq
@@ -89,6 +90,15 @@ class Plan(Frozen):
     starts: tuple[Start, ...] = ()
     skipped: tuple[Skipped, ...] = ()
 
+    def published(self, event_id: str) -> Published:
+        return Published(
+            event_id=event_id,
+            triggered=tuple(
+                Triggered(skill_id=start.skill_id, run_id=start.run_id) for start in self.starts
+            ),
+            skipped=self.skipped,
+        )
+
 
 class StoredEvent(Frozen):
     workspace: str
@@ -97,6 +107,10 @@ class StoredEvent(Frozen):
     actor: Actor
     plan: Plan | None
     dispatched_at: datetime | None
+
+    @property
+    def published(self) -> Published:
+        return (self.plan or Plan()).published(self.event.id)
 
 
 class Events:
@@ -153,6 +167,12 @@ class Events:
     async def find(self, workspace: str, event_id: str) -> StoredEvent | None:
         row = await self._pool.fetchrow(FIND, workspace, event_id)
         return None if row is None else self._opened(row)
+
+    async def at(self, workspace: str, seq: int) -> Event:
+        row = await self._pool.fetchrow(AT, workspace, seq)
+        if row is None:
+            raise NotFound(f"there is no event {seq}")
+        return self._event(row)
 
     async def following(
         self, workspace: str, name: str, seq: int, limit: int

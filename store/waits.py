@@ -23,7 +23,7 @@ STIR_EVENT = """
     WHERE workspace_id = $1 AND event = $2 AND taken IS NULL
 """
 STIRRED = """
-    SELECT workspace_id, run_id, step, stirred FROM waits WHERE stirred > woken
+    SELECT workspace_id, run_id, step, kind, stirred FROM waits WHERE stirred > woken
     ORDER BY workspace_id, run_id
     LIMIT $1
 """
@@ -41,6 +41,7 @@ class Stirred(Frozen):
     workspace: str
     run: str
     step: str
+    kind: str
     stirs: int
 
 
@@ -59,6 +60,7 @@ class Waits:
                 workspace=row["workspace_id"],
                 run=row["run_id"],
                 step=row["step"],
+                kind=row["kind"],
                 stirs=row["stirred"],
             )
             for row in await self._pool.fetch(STIRRED, limit)

@@ -25,6 +25,7 @@ from core.run import ENDED, FlowInput, Run, RunOrigin, Workspace
 from core.tool import Actor, ToolContext
 from integrations.slack import Slack
 from outbound import Outbound, Poster
+from services.awaited import AwaitedEvents
 from services.callbacks import CallbackStarter
 from services.history import Histories
 from services.links import Links
@@ -33,6 +34,8 @@ from services.temporal import connect
 from store.attempts import Attempts
 from store.callbacks import Callbacks
 from store.deliveries import Deliveries
+from store.event_waits import EventWaits
+from store.events import Events
 from store.pool import Pool
 from store.reports import Reports
 from store.runs import NewRun, Runs
@@ -241,6 +244,7 @@ async def open_kernel(
         runs=runs,
         histories=histories,
         children=NoChildren(),
+        events=AwaitedEvents(Events(pool, keyring), EventWaits(pool, keyring)),
         callbacks=CallbackStarter(client, task_queue),
     )
     async with Outbound(HERE, OURS) as outbound:

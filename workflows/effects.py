@@ -30,6 +30,7 @@ from core.errors import (
 from core.execution import (
     Approval,
     Ask,
+    Await,
     Batch,
     ChildRun,
     Compute,
@@ -46,6 +47,7 @@ from core.scope import needed
 from core.shown import in_brief
 from workflows import policies
 from workflows.children import run_child, start_child
+from workflows.events import await_event
 from workflows.failures import refuse_if_large, step_failure
 from workflows.models import ask
 from workflows.notices import notify
@@ -197,6 +199,11 @@ class TemporalEffects:
             message = f"wait: at most {LONGEST.days} days, {call.until} is later"
             raise StepFailed(Failure(code=InvalidArguments.code, message=message, step=call.path))
         return length
+
+    async def event(self, call: Await, halted: Callable[[], bool]) -> Any:
+        bounded = call.length is not None or call.until is not None
+        length = self._length(Pause(call.path, call.length, call.until)) if bounded else None
+        return await await_event(self._run, call, length, halted)
 
     async def approve(self, call: Approval, halted: Callable[[], bool]) -> Any:
         known = self._given(call.path, "approve", [call.path, call.message])

@@ -20,14 +20,14 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-from core.effects import BATCH, GIVEN, MAX_VALUE_BYTES, PAUSE, RECORD, RESUME
+from core.effects import BATCH, EVENT, GIVEN, MAX_VALUE_BYTES, PAUSE, RECORD, RESUME
 from core.errors import ValueTooLarge
 from core.run import Failure, RunOrigin
 from workflows.failures import failure_of
 from workflows.state import CURRENT, RunState
 
 PAUSED = "perdure-paused"  # a header that carries the pause into the next part
-OURS = (RECORD, GIVEN)  # bookkeeping: neither paused nor counted as work
+OURS = (RECORD, GIVEN, EVENT)  # bookkeeping: neither paused nor counted as work
 
 
 class RunInterceptor(Interceptor):

@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -51,6 +52,7 @@ class RunState:
         self.waiting: dict[str, Waiting] = {}
         self.decisions: dict[str, dict[str, Any]] = {}
         self.woken = 0
+        self.stirred: Counter[str] = Counter()  # by wait
         self.children: dict[str, workflow.ChildWorkflowHandle[Any, Any]] = {}
         self.in_flight = asyncio.Semaphore(ACTIVITIES_AT_ONCE)
         self.open_children = asyncio.Semaphore(CHILDREN_AT_ONCE)
@@ -212,10 +214,18 @@ class RunState:
         self.paused = False
         self._pass_on(RESUME, _by)
 
-    def wake(self, _why: Any = None) -> None:
-        """There may be budget again; batches and child runs wait for it too."""
-        self.woken += 1
-        self._pass_on(WAKE, _why)
+    def wake(self, why: Any = None) -> None:
+        """There may be budget again, for batches and child runs too; or an event for one wait, of
+        this run or of one of its batches."""
+        wait = why.get("wait") if isinstance(why, dict) else None
+        if wait is None:
+            self.woken += 1
+            self._pass_on(WAKE, why)
+            return
+        self.stirred[wait] += 1
+        for key in self.children:
+            if key.startswith(f"{self.run_id}/"):
+                self.pass_on_to(key, WAKE, why)
 
     def status(self) -> Recorded:
         status, waiting = self.moment

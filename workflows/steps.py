@@ -10,7 +10,7 @@ from typing import Any
 from temporalio.exceptions import ApplicationError
 
 from core.duration import format_duration
-from core.execution import Approval, Compute, Pause, StepFailed
+from core.execution import Approval, Await, Compute, Pause, StepFailed
 from core.flow import Retry
 from workflows.effects import TemporalEffects
 from workflows.failures import as_application_error
@@ -33,6 +33,20 @@ async def wait(step: str, length: timedelta) -> None:
     await _named(_effects().wait(Pause(step, format_duration(length), None), never))
 
 
+async def event(
+    step: str,
+    name: str,
+    *,
+    when: str | None = None,
+    known: Mapping[str, Any] | None = None,
+    timeout: timedelta | None = None,
+) -> Any:
+    """`when` is an expression that the event has to meet; it reads `event`, and what is `known`."""
+    length = format_duration(timeout) if timeout is not None else None
+    call = Await(step, name, when, dict(known or {}), length)
+    return await _named(_effects().event(call, never))
+
+
 async def approve(step: str, message: str, *, timeout: timedelta | None = None) -> Any:
     return await _named(_effects().approve(Approval(step, message, timeout), never))
 
@@ -53,4 +67,4 @@ async def _named(work: Awaitable[Any]) -> Any:
         raise as_application_error(failed) from None
 
 
-__all__ = ["ApplicationError", "Retry", "approve", "tool", "wait"]
+__all__ = ["ApplicationError", "Retry", "approve", "event", "tool", "wait"]

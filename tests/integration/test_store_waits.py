@@ -13,7 +13,7 @@ from store.pool import Pool
 from store.waits import NOTE, STIR, Stirred, Waits
 from tests.integration.ledger import NOON, Ledger, ask, until_blocked
 
-WAITING = Stirred(workspace="acme", run="r1", step="report", stirs=1)
+WAITING = Stirred(workspace="acme", run="r1", step="report", kind="budget", stirs=1)
 
 
 @pytest.fixture
@@ -40,7 +40,8 @@ async def topped_up(ledger: Ledger, tokens: int = 1000) -> None:
 
 async def test_who_was_refused_is_noted(waits: Waits, ledger: Ledger, pool: Pool) -> None:
     assert await waits.stirred(10) == []
-    rows = await pool.fetch("SELECT * FROM waits ORDER BY workspace_id")
+    rows = await pool.fetch("SELECT workspace_id, run_id, step, kind, until, stirred, woken FROM waits "
+        "ORDER BY workspace_id")
     assert [tuple(row) for row in rows] == [
         (workspace, "r1", "report", "budget", datetime(2026, 12, 1, tzinfo=UTC), 0, 0)
         for workspace in ("acme", "globex")
@@ -111,7 +112,7 @@ async def test_a_run_that_ended_is_forgotten(waits: Waits, ledger: Ledger) -> No
 
 
 async def test_telling_somebody_who_left_changes_nothing(waits: Waits, ledger: Ledger) -> None:
-    await waits.woken(Stirred(workspace="acme", run="gone", step="report", stirs=3))
+    await waits.woken(Stirred(workspace="acme", run="gone", step="report", kind="budget", stirs=3))
     assert await waits.stirred(10) == []
 
 

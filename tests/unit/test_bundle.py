@@ -109,10 +109,10 @@ def test_a_whole_flow_is_read_as_it_was_meant() -> None:
     assert facts_of(skill).uses == ("greet",)
 
 
-def test_triggers_are_kept_with_a_warning_that_nothing_fires_them() -> None:
+def test_a_schedule_is_kept_with_a_warning_that_nothing_starts_it_and_an_event_without() -> None:
     (warning,) = warnings(check(WHOLE))
-    assert (warning.file, warning.line) == ("flow.yaml", 5)
-    assert "nothing starts them in this version" in warning.message
+    assert (warning.file, warning.line) == ("flow.yaml", 6)
+    assert "nothing starts runs by schedule in this version" in warning.message
 
 
 def test_words_of_old_yaml_are_the_text_they_look_like() -> None:

@@ -170,8 +170,29 @@ BROKEN_FLOWS: dict[str, tuple[str, list[str]]] = {
         ["flow.yaml:1:41: `secret.x` may not stand here: only in `with` of a `compute` step"],
     ),
     "waiting for an event": (
-        "steps: [{id: a, wait: {event: x}}]",
-        ["flow.yaml:1:24: waiting for an event is not part of this version"],
+        """
+        steps:
+          - {id: a, wait: {event: Signed, when: "event.data.id ==", for: 3 days}}
+          - {id: b, wait: {event: signed, for: 3d, until: "2026-12-01T09:00:00Z"}}
+          - {id: c, wait: {when: event.data.id == 1, for: 3d}}
+          - {id: d, wait: {evnt: signed}}
+          - {id: e, wait: {event: signed, when: event.data.id == steps.f}}
+          - {id: f, wait: {event: signed}, timeout: 3d}
+        """,
+        [
+            "flow.yaml:3:27: expected the name of an event such as sync_completed, "
+            "got the text `Signed`",
+            "flow.yaml:3:58: expression: the expression ends too early",
+            "flow.yaml:3:66: expected a duration such as 30s, 5m, 1h30m or 2d, "
+            "got the text `3 days`",
+            "flow.yaml:4:19: expected one of `for` and `until`, not both",
+            "flow.yaml:5:20: `when` is about an event: it goes with `event`",
+            "flow.yaml:6:19: expected `for`, `until` or `event`",
+            "flow.yaml:6:20: unknown key `evnt`; did you mean `event`?",
+            "flow.yaml:7:58: `f` comes later: a step sees only those before it",
+            "flow.yaml:8:36: `timeout` does not belong to `wait`: `wait` is itself the time: "
+            "write `wait: 5m`, or `wait: {event: signed, for: 3d}`",
+        ],
     ),
     "unknown keys at every level": (
         """
