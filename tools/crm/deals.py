@@ -21,6 +21,9 @@ class OpenDeals(Listed):
     in_stage_since: date | None = Field(
         None, description="Came into its stage on this day or later: what has moved."
     )
+    in_stage_since: date | None = Field(
+        None, description="Came into their stage on this day or later: what has moved."
+    )
     order_by: Literal["amount", "close_date", "time_in_stage"] = Field(
         "amount", description="Largest, soonest to close, or longest in their stage first."
     )
@@ -60,7 +63,7 @@ def deals(ask: Asking) -> tuple[Tool, ...]:
     async def crm_new_deals(arguments: DealsOfPeriod, context: ToolContext) -> dict[str, Any]:
         """List deals that were created in a period (default: the last 7 days), newest first.
 
-        Whatever became of them since. Answers {deals, total, more, amounts}: cards as of
+        Whatever became of them since. Answers {as_of, deals, total, more, amounts}: cards as of
         crm_open_deals, each with created_on; `amounts` sums all that match, per currency.
         """
         return await ask("new_deals", arguments, context)
@@ -69,7 +72,7 @@ def deals(ask: Asking) -> tuple[Tool, ...]:
     async def crm_won_deals(arguments: DealsOfPeriod, context: ToolContext) -> dict[str, Any]:
         """List deals that were won in a period (default: the last 7 days), latest first.
 
-        Answers {deals, total, more, amounts}: cards as of crm_open_deals, each with closed_on and
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with closed_on and
         cycle_days (from creation to closing); `amounts` sums all that match, per currency.
         """
         return await ask("won_deals", arguments, context)
@@ -78,7 +81,7 @@ def deals(ask: Asking) -> tuple[Tool, ...]:
     async def crm_lost_deals(arguments: DealsOfPeriod, context: ToolContext) -> dict[str, Any]:
         """List deals that were lost in a period (default: the last 7 days), latest first.
 
-        Answers {deals, total, more, amounts}: cards as of crm_open_deals, each with closed_on,
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with closed_on,
         cycle_days (from creation to closing) and lost_reason (null where none was given);
         `amounts` sums all that match, per currency.
         """

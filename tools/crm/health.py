@@ -83,7 +83,7 @@ def health(ask: Asking) -> tuple[Tool, ...]:
         """List open deals that nobody has touched for `days` days, the longest silent first.
 
         A touch is any logged activity or recorded conversation up to now; for a deal that never
-        had one, the day it was created counts. Answers {deals, total, more, amounts}: cards as of
+        had one, the day it was created counts. Answers {as_of, deals, total, more, amounts}: cards as of
         crm_open_deals, each with quiet_days and next_activity_on (the next one planned, or null).
         """
         return await ask("stale_deals", arguments, context)
@@ -98,7 +98,7 @@ def health(ask: Asking) -> tuple[Tool, ...]:
         single_threaded 15 (late stage or large, at most one contact), no_next_step 10,
         missing_fields 10 (amount or close date). The score is their sum, at most 100. What was said
         in conversations does not count: read those with crm_conversations. Answers
-        {deals, total, more, amounts}: cards as of crm_open_deals, each with score and reasons
+        {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with score and reasons
         [{kind, points, detail}].
         """
         return await ask("at_risk_deals", arguments, context)
@@ -107,7 +107,7 @@ def health(ask: Asking) -> tuple[Tool, ...]:
     async def crm_slipped_deals(arguments: Slipped, context: ToolContext) -> dict[str, Any]:
         """List open deals whose close date has passed, the longest overdue first.
 
-        Answers {deals, total, more, amounts}: cards as of crm_open_deals, each with days_overdue
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with days_overdue
         (1: it should have closed yesterday).
         """
         return await ask("slipped_deals", arguments, context)
@@ -118,7 +118,7 @@ def health(ask: Asking) -> tuple[Tool, ...]:
 
         Use it to find deals that are worked on in fits and starts; crm_stale_deals has those
         silent now. A gap lies between two logged activities, or before the first or after the last
-        one. Answers {deals, total, more, amounts}: cards as of crm_open_deals, each with
+        one. Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with
         longest_gap_days, gap_began_on, gap_ended_on (null while it lasts), gaps (how many of at
         least `min_gap` days) and activities (logged in that time).
         """
@@ -131,7 +131,7 @@ def health(ask: Asking) -> tuple[Tool, ...]:
         """List open deals that hang on one contact, or none, though they are late or large.
 
         Late is a stage of 50 % probability or more, or, where stages have none, one of the later
-        half of its pipeline's. Answers {deals, total, more, amounts}: cards as of crm_open_deals,
+        half of its pipeline's. Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals,
         largest first, each with contacts (how many) and why (late_stage, large).
         """
         return await ask("single_threaded_deals", arguments, context)
@@ -140,7 +140,7 @@ def health(ask: Asking) -> tuple[Tool, ...]:
     async def crm_close_date_pushes(arguments: Pushes, context: ToolContext) -> dict[str, Any]:
         """List open deals whose close date was moved later again and again, most often first.
 
-        Answers {deals, total, more, amounts}: cards as of crm_open_deals, each with pushes,
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with pushes,
         days_pushed (all pushes together), first_close_date (before the first of them) and
         last_pushed_on.
         """
@@ -150,7 +150,7 @@ def health(ask: Asking) -> tuple[Tool, ...]:
     async def crm_amount_changes(arguments: AmountChanges, context: ToolContext) -> dict[str, Any]:
         """List open deals whose amount is not what it was `days` days ago, largest change first.
 
-        Answers {deals, total, more, amounts}: cards as of crm_open_deals, each with amount_before,
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with amount_before,
         amount_now, change, change_percent (negative: cut; null where it was 0 before), changes
         (how many in that time) and last_changed_on. A deal first valued in that time is compared
         with that first amount.
@@ -161,7 +161,7 @@ def health(ask: Asking) -> tuple[Tool, ...]:
     async def crm_missing_fields(arguments: Missing, context: ToolContext) -> dict[str, Any]:
         """List open deals that lack a next step, an amount, a close date, or whatever is asked.
 
-        An amount of 0 is missing. Answers {deals, total, more, amounts}: cards as of
+        An amount of 0 is missing. Answers {as_of, deals, total, more, amounts}: cards as of
         crm_open_deals, each with missing (names of fields); those that lack most come first.
         """
         return await ask("missing_fields", arguments, context)

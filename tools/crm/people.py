@@ -1,16 +1,14 @@
 """What was said, and by whom."""
 
 import re
-from typing import Any, Self
+from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from core.tool import Tool, ToolContext
 from tools.crm.arguments import Filters, Identity, Paged, Period, Span, Word
 from tools.crm.asking import Asking
 from tools.registry import tool
-
-MOST_CHARS = 400_000
 
 
 class Conversations(Paged, Span):
@@ -25,15 +23,8 @@ class Conversations(Paged, Span):
         4000,
         ge=0,
         le=100_000,
-        description="Characters of each transcript, from its beginning; limit times max_chars is "
-        "400,000 at most.",
+        description="Characters of each transcript, from its beginning.",
     )
-
-    @model_validator(mode="after")
-    def _not_too_much(self) -> Self:
-        if self.limit * self.max_chars > MOST_CHARS:
-            raise ValueError(f"`limit` times `max_chars` is at most {MOST_CHARS:,}")
-        return self
 
 
 class Mentions(Paged, Span):
@@ -75,7 +66,8 @@ def people(ask: Asking) -> tuple[Tool, ...]:
         Use it to learn what customers said. Answers {since, until, conversations, total, more}.
         Each has conversation_id, kind, title, at (UTC), participants, owner_id, owner, account_id,
         account, url, deals [{deal_id, name}], summary, transcript (its first `max_chars`
-        characters) and transcript_chars (how many there are).
+        characters) and transcript_chars (how many there are). A page ends early at 1 MB of text:
+        `more` says so, and the next begins at offset + how many were listed.
         """
         return await ask("conversations", arguments, context)
 

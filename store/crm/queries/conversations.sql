@@ -13,8 +13,15 @@ found AS (
             WHERE l.workspace_id = :workspace AND l.deal_id = :deal_id
         )))
 ),
+sized AS (
+    SELECT v.id, row_number() OVER latest AS place,
+        sum(octet_length(left(v.transcript, :max_chars::int)) + 4000) OVER latest AS bytes
+    FROM (SELECT * FROM found ORDER BY at DESC, id LIMIT :limit OFFSET :offset) AS some
+    JOIN crm_conversations v ON v.workspace_id = :workspace AND v.id = some.id
+    WINDOW latest AS (ORDER BY v.at DESC, v.id)
+),
 page AS (
-    SELECT id FROM found ORDER BY at DESC, id LIMIT :limit OFFSET :offset
+    SELECT id FROM sized WHERE place = 1 OR bytes <= 1000000
 )
 SELECT jsonb_build_object(
     'since', (SELECT first_day FROM span),
@@ -44,5 +51,5 @@ SELECT jsonb_build_object(
             AND a.deleted_at IS NULL
     ),
     'total', (SELECT count(*) FROM found),
-    'more', (SELECT count(*) FROM found) > :offset::bigint + :limit::bigint
+    'more', (SELECT count(*) FROM found) > :offset::bigint + (SELECT count(*) FROM page)
 )

@@ -7,6 +7,7 @@ SELECT d.id, d.amount, d.currency,
         d.id
     ) AS place
 FROM crm_chosen(:workspace, :pipelines, :owners, :segments, :min_amount) d
+JOIN crm_calendar c ON c.workspace_id = :workspace
 WHERE d.outcome = 'open'
     AND (:stages::text[] IS NULL OR d.stage_id = ANY (:stages))
     AND (:categories::text[] IS NULL OR d.forecast_category = ANY (:categories))
@@ -16,3 +17,7 @@ WHERE d.outcome = 'open'
         SELECT :in_stage_since::timestamp AT TIME ZONE timezone FROM crm_calendar
         WHERE workspace_id = :workspace
     ))
+    AND (
+        :in_stage_since::date IS NULL
+        OR d.stage_since >= :in_stage_since::timestamp AT TIME ZONE c.timezone
+    )
