@@ -9,6 +9,7 @@ from perdure.llm import LLM
 from perdure.runs import Runs
 from perdure.secrets import Secrets
 from perdure.skills import Skills
+from perdure.webhooks import Webhooks
 from perdure.wire import Wire
 from perdure.workspace import Readiness
 from perdure.workspaces import Workspaces
@@ -83,6 +84,10 @@ class Client:
     @cached_property
     def llm(self) -> LLM:
         return LLM(self._wire, self.connection)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self._wire, self.connection)
 
     async def run(self, skill: str, inputs: Mapping[str, Any] | None = None) -> Run:
         """Starts a skill and waits for its end, over lost connections and however long."""

@@ -71,6 +71,15 @@ class RunSummary(Answer):
         return self.status in ENDED
 
 
+class Callback(Answer):
+    """Whether somebody outside was told the end: pending, delivered or gave_up."""
+
+    status: str
+    attempts: int = 0
+    last_error: str | None = None
+    delivered_at: datetime | None = None
+
+
 class Run(RunSummary):
     """The whole run."""
 
@@ -85,6 +94,7 @@ class Run(RunSummary):
     problem: Any = None
     steps: tuple[Step, ...] = ()
     links: dict[str, str] = Field(default_factory=dict[str, str])
+    callback: Callback | None = None
 
 
 class Started(Answer):

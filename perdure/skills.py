@@ -44,18 +44,22 @@ class Skills:
         *,
         label: str | None = None,
         mode: Literal["live", "dry"] = "live",
+        callback_url: str | None = None,
         idempotency_key: str | None = None,
         wait: timedelta | None = None,
     ) -> Started:
         """With `wait`, the answer has the output if the run ends in time.
 
-        In `dry` mode what would change something is recorded, and not done.
+        The end is told to `callback_url`, signed. In `dry` mode what would change something is
+        recorded, and not done.
         """
         body: dict[str, Any] = {"inputs": dict(inputs or {})}
         if label is not None:
             body["label"] = label
         if mode == "dry":
             body["mode"] = mode
+        if callback_url is not None:
+            body["callback_url"] = callback_url
         # A key of its own makes it safe to ask again when the connection breaks.
         headers = {IDEMPOTENCY_KEY: idempotency_key or str(uuid4())}
         if wait is not None:

@@ -35,6 +35,14 @@ class Secret(Answer):
     allowed_hosts: tuple[str, ...] = ()
 
 
+class WebhookSecret(Answer):
+    """`whsec_…`, for any library of Standard Webhooks."""
+
+    secret: str
+    created_at: datetime | None = None
+    previous_until: datetime | None = None
+
+
 class Part(Answer):
     ok: bool
     detail: str = ""

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from perdure.command import doctor, keys, llm, processes, run, runs, secrets, skills, workspaces
+from perdure.command import (
+    doctor,
+    keys,
+    llm,
+    processes,
+    run,
+    runs,
+    secrets,
+    skills,
+    webhooks,
+    workspaces,
+)
 from perdure.command.root import root
 
 __all__ = [
@@ -15,5 +26,6 @@ __all__ = [
     "runs",
     "secrets",
     "skills",
+    "webhooks",
     "workspaces",
 ]

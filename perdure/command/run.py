@@ -53,6 +53,9 @@ async def run(
     dry: Annotated[
         bool, typer.Option("--dry", help="Record what would change something, and do not do it.")
     ] = False,
+    callback: Annotated[
+        str | None, typer.Option(metavar="URL", help="The end is told there, signed.")
+    ] = None,
 ) -> ExitCode:
     """Run a skill and watch it to its end.
 
@@ -66,6 +69,7 @@ async def run(
                 inputs,
                 label=label,
                 mode="dry" if dry else "live",
+                callback_url=callback,
                 idempotency_key=idempotency_key,
             )
         except asyncio.CancelledError:

@@ -14,7 +14,7 @@ from perdure.command.spent import call_words, in_all
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from perdure.run import LogEvent, Run, RunSummary, Step
+    from perdure.run import Callback, LogEvent, Run, RunSummary, Step
 
 LONGEST = 160  # characters of a log line's data
 SIGN_OF_EVENT = {
@@ -69,6 +69,7 @@ def show_run(output: Output, run: Run) -> None:
         ("took", took(run.duration_ms)),
         ("models", in_all(run.document())),
         ("problem", run.problem if isinstance(run.problem, str) else None),
+        ("callback", callback_words(run.callback)),
         ("Temporal UI", temporal_link(run)),
     ]
     for name, value in facts:
@@ -91,6 +92,16 @@ def show_run(output: Output, run: Run) -> None:
         output.say()
         output.say(Styled("output", "bold"))
         output.say(in_full(run.output))
+
+
+def callback_words(callback: Callback | None) -> str | None:
+    if callback is None:
+        return None
+    said = callback.status.replace("_", " ")
+    if callback.status != "delivered" and callback.attempts:
+        why = f": {callback.last_error}" if callback.last_error else ""
+        said += f" after {callback.attempts} {'try' if callback.attempts == 1 else 'tries'}{why}"
+    return said
 
 
 def event_line(event: LogEvent) -> list[Piece]:
