@@ -21,9 +21,6 @@ class OpenDeals(Listed):
     in_stage_since: date | None = Field(
         None, description="Came into its stage on this day or later: what has moved."
     )
-    in_stage_since: date | None = Field(
-        None, description="Came into their stage on this day or later: what has moved."
-    )
     order_by: Literal["amount", "close_date", "time_in_stage"] = Field(
         "amount", description="Largest, soonest to close, or longest in their stage first."
     )
@@ -72,8 +69,9 @@ def deals(ask: Asking) -> tuple[Tool, ...]:
     async def crm_won_deals(arguments: DealsOfPeriod, context: ToolContext) -> dict[str, Any]:
         """List deals that were won in a period (default: the last 7 days), latest first.
 
-        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with closed_on and
-        cycle_days (from creation to closing); `amounts` sums all that match, per currency.
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with
+        closed_on and cycle_days (from creation to closing); `amounts` sums all that match, per
+        currency.
         """
         return await ask("won_deals", arguments, context)
 
@@ -81,9 +79,9 @@ def deals(ask: Asking) -> tuple[Tool, ...]:
     async def crm_lost_deals(arguments: DealsOfPeriod, context: ToolContext) -> dict[str, Any]:
         """List deals that were lost in a period (default: the last 7 days), latest first.
 
-        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with closed_on,
-        cycle_days (from creation to closing) and lost_reason (null where none was given);
-        `amounts` sums all that match, per currency.
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with
+        closed_on, cycle_days (from creation to closing) and lost_reason (null where none was
+        given); `amounts` sums all that match, per currency.
         """
         return await ask("lost_deals", arguments, context)
 
@@ -92,11 +90,10 @@ def deals(ask: Asking) -> tuple[Tool, ...]:
         """Look up one deal with its people and its past. Use it before judging a single deal.
 
         Answers {deal, contacts, changes, activities, conversations}. `deal` is a card as of
-        crm_open_deals, with segment, probability, created_on, closed_on and lost_reason;
-        `contacts` have name, title, email and role; `changes` tell on which day stage, amount,
-        close date, owner or forecast category changed, from what to what; activities (what was
-        planned too) and conversations are the latest first, with texts cut short:
-        crm_conversations has transcripts.
+        crm_open_deals, with segment, probability, created_on, closed_on and lost_reason; `contacts`
+        have name, title, email and role; `changes` tell on which day stage, amount, close date,
+        owner or forecast category changed, from what to what; activities (what was planned too) and
+        conversations are the latest first, with texts cut short: crm_conversations has transcripts.
         """
         found = await ask("get_deal", arguments, context)
         if found is None:

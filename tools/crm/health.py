@@ -82,9 +82,10 @@ def health(ask: Asking) -> tuple[Tool, ...]:
     async def crm_stale_deals(arguments: Stale, context: ToolContext) -> dict[str, Any]:
         """List open deals that nobody has touched for `days` days, the longest silent first.
 
-        A touch is any logged activity or recorded conversation up to now; for a deal that never
-        had one, the day it was created counts. Answers {as_of, deals, total, more, amounts}: cards as of
-        crm_open_deals, each with quiet_days and next_activity_on (the next one planned, or null).
+        A touch is any logged activity or recorded conversation up to now; for a deal that never had
+        one, the day it was created counts. Answers {as_of, deals, total, more, amounts}: cards as
+        of crm_open_deals, each with quiet_days and next_activity_on (the next one planned, or
+        null).
         """
         return await ask("stale_deals", arguments, context)
 
@@ -97,9 +98,9 @@ def health(ask: Asking) -> tuple[Tool, ...]:
         (close date moved later 3 times or more), amount_cut 15 (30 % or more within 60 days),
         single_threaded 15 (late stage or large, at most one contact), no_next_step 10,
         missing_fields 10 (amount or close date). The score is their sum, at most 100. What was said
-        in conversations does not count: read those with crm_conversations. Answers
-        {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with score and reasons
-        [{kind, points, detail}].
+        in conversations does not count: read those with crm_conversations. Answers {as_of, deals,
+        total, more, amounts}: cards as of crm_open_deals, each with score and reasons [{kind,
+        points, detail}].
         """
         return await ask("at_risk_deals", arguments, context)
 
@@ -107,8 +108,8 @@ def health(ask: Asking) -> tuple[Tool, ...]:
     async def crm_slipped_deals(arguments: Slipped, context: ToolContext) -> dict[str, Any]:
         """List open deals whose close date has passed, the longest overdue first.
 
-        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with days_overdue
-        (1: it should have closed yesterday).
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with
+        days_overdue (1: it should have closed yesterday).
         """
         return await ask("slipped_deals", arguments, context)
 
@@ -116,9 +117,9 @@ def health(ask: Asking) -> tuple[Tool, ...]:
     async def crm_activity_gaps(arguments: Gaps, context: ToolContext) -> dict[str, Any]:
         """List open deals with long silences in the last `days` days, also those that ended.
 
-        Use it to find deals that are worked on in fits and starts; crm_stale_deals has those
-        silent now. A gap lies between two logged activities, or before the first or after the last
-        one. Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with
+        Use it to find deals that are worked on in fits and starts; crm_stale_deals has those silent
+        now. A gap lies between two logged activities, or before the first or after the last one.
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with
         longest_gap_days, gap_began_on, gap_ended_on (null while it lasts), gaps (how many of at
         least `min_gap` days) and activities (logged in that time).
         """
@@ -131,8 +132,8 @@ def health(ask: Asking) -> tuple[Tool, ...]:
         """List open deals that hang on one contact, or none, though they are late or large.
 
         Late is a stage of 50 % probability or more, or, where stages have none, one of the later
-        half of its pipeline's. Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals,
-        largest first, each with contacts (how many) and why (late_stage, large).
+        half of its pipeline's. Answers {as_of, deals, total, more, amounts}: cards as of
+        crm_open_deals, largest first, each with contacts (how many) and why (late_stage, large).
         """
         return await ask("single_threaded_deals", arguments, context)
 
@@ -150,10 +151,10 @@ def health(ask: Asking) -> tuple[Tool, ...]:
     async def crm_amount_changes(arguments: AmountChanges, context: ToolContext) -> dict[str, Any]:
         """List open deals whose amount is not what it was `days` days ago, largest change first.
 
-        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with amount_before,
-        amount_now, change, change_percent (negative: cut; null where it was 0 before), changes
-        (how many in that time) and last_changed_on. A deal first valued in that time is compared
-        with that first amount.
+        Answers {as_of, deals, total, more, amounts}: cards as of crm_open_deals, each with
+        amount_before, amount_now, change, change_percent (negative: cut; null where it was 0
+        before), changes (how many in that time) and last_changed_on. A deal first valued in that
+        time is compared with that first amount.
         """
         return await ask("amount_changes", arguments, context)
 

@@ -98,8 +98,8 @@ def pipeline(ask: Asking) -> tuple[Tool, ...]:
         Answers {owners, total, more}, most open deals first, with active owners who have none. Each
         has owner_id, owner, team, active, open_deals, amounts [{currency, deals, amount}],
         closing_30_days (deals due in the next 30 days), overdue (close date passed), stale (no
-        touch for 14 days), no_next_step, and activities_30_days (logged by the owner in the last
-        30 days, on whatever deal).
+        touch for 14 days), no_next_step, and activities_30_days (logged by the owner in the last 30
+        days, on whatever deal).
         """
         return await ask("owner_load", arguments, context)
 

@@ -33,9 +33,9 @@ def rates(ask: Asking) -> tuple[Tool, ...]:
         Use it to find the stage where deals are lost. Answers {since, until, stages}, in their
         order. Each has pipeline_id, pipeline, stage_id, stage and entered, which is the sum of
         advanced (afterwards in a later stage, or won), lost (without advancing), still_there and
-        moved_back (open in an earlier stage). Of `entered`, `won` are won by now. Rates
-        from 0 to 1: advanced_rate (of entered), decided_rate (of advanced + lost: what to expect
-        of young cohorts) and won_rate. Stages that nobody entered are left out.
+        moved_back (open in an earlier stage). Of `entered`, `won` are won by now. Rates from 0 to
+        1: advanced_rate (of entered), decided_rate (of advanced + lost: what to expect of young
+        cohorts) and won_rate. Stages that nobody entered are left out.
         """
         return await ask("stage_conversion", arguments, context)
 
@@ -44,10 +44,10 @@ def rates(ask: Asking) -> tuple[Tool, ...]:
         """Tell how long deals stay in each stage, and how long those there now have been.
 
         Answers {since, until, stages}, every open stage in its order. Each has pipeline_id,
-        pipeline, stage_id, stage, passes (stays that ended in the period), median_days and
-        p75_days of those, open_deals (there now), open_median_days (of those, so far) and
-        open_twice_median (how many of those have stayed more than twice the median).
-        crm_at_risk_deals with kinds ["stuck"] names such deals.
+        pipeline, stage_id, stage, passes (stays that ended in the period), median_days and p75_days
+        of those, open_deals (there now), open_median_days (of those, so far) and open_twice_median
+        (how many of those have stayed more than twice the median). crm_at_risk_deals with kinds
+        ["stuck"] names such deals.
         """
         return await ask("stage_velocity", arguments, context)
 

@@ -16,8 +16,8 @@ found AS (
 sized AS (
     SELECT v.id, row_number() OVER latest AS place,
         sum(octet_length(left(v.transcript, :max_chars::int)) + 4000) OVER latest AS bytes
-    FROM (SELECT * FROM found ORDER BY at DESC, id LIMIT :limit OFFSET :offset) AS some
-    JOIN crm_conversations v ON v.workspace_id = :workspace AND v.id = some.id
+    FROM (SELECT * FROM found ORDER BY at DESC, id LIMIT :limit OFFSET :offset) AS latest_ones
+    JOIN crm_conversations v ON v.workspace_id = :workspace AND v.id = latest_ones.id
     WINDOW latest AS (ORDER BY v.at DESC, v.id)
 ),
 page AS (

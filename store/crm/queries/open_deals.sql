@@ -13,10 +13,6 @@ WHERE d.outcome = 'open'
     AND (:categories::text[] IS NULL OR d.forecast_category = ANY (:categories))
     AND (:closing_from::date IS NULL OR d.close_date >= :closing_from)
     AND (:closing_until::date IS NULL OR d.close_date <= :closing_until)
-    AND (:in_stage_since::date IS NULL OR d.stage_since >= (
-        SELECT :in_stage_since::timestamp AT TIME ZONE timezone FROM crm_calendar
-        WHERE workspace_id = :workspace
-    ))
     AND (
         :in_stage_since::date IS NULL
         OR d.stage_since >= :in_stage_since::timestamp AT TIME ZONE c.timezone
