@@ -236,9 +236,6 @@ CREATE INDEX crm_deals_open ON crm_deals (workspace_id, close_date)
     WHERE outcome = 'open' AND deleted_at IS NULL;
 CREATE INDEX crm_deals_closed ON crm_deals (workspace_id, outcome, closed_at)
     WHERE outcome <> 'open' AND deleted_at IS NULL;
--- Closed, nobody knows when: the close date has to do.
-CREATE INDEX crm_deals_closed_by_date ON crm_deals (workspace_id, outcome, close_date)
-    WHERE outcome <> 'open' AND deleted_at IS NULL AND closed_at IS NULL;
 CREATE INDEX crm_deals_created ON crm_deals (workspace_id, created_at) WHERE deleted_at IS NULL;
 CREATE INDEX crm_deals_of_account ON crm_deals (workspace_id, account_id) WHERE deleted_at IS NULL;
 CREATE INDEX crm_deals_segments ON crm_deals (workspace_id, segment) WHERE deleted_at IS NULL;

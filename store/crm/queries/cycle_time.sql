@@ -2,20 +2,18 @@ WITH span AS (
     SELECT * FROM crm_span(:workspace, :period, :since, :until)
 ),
 closed AS (
-    SELECT d.outcome, ended.day - (d.created_at AT TIME ZONE s.timezone)::date AS days,
+    SELECT d.outcome,
+        (d.closed_at AT TIME ZONE s.timezone)::date - (d.created_at AT TIME ZONE s.timezone)::date
+            AS days,
         CASE :by::text
             WHEN 'owner' THEN d.owner_id
             WHEN 'pipeline' THEN d.pipeline_id
             WHEN 'segment' THEN d.segment
-            WHEN 'month' THEN to_char(ended.day, 'YYYY-MM')
+            WHEN 'month' THEN to_char(d.closed_at AT TIME ZONE s.timezone, 'YYYY-MM')
         END AS key
     FROM span s
     JOIN crm_chosen(:workspace, :pipelines, :owners, :segments, :min_amount) d
         ON d.closed_at >= s.begins AND d.closed_at < s.ends
-            OR d.closed_at IS NULL AND d.close_date BETWEEN s.first_day AND s.last_day
-    CROSS JOIN LATERAL (
-        SELECT coalesce((d.closed_at AT TIME ZONE s.timezone)::date, d.close_date) AS day
-    ) AS ended
     WHERE d.outcome IN ('won', 'lost')
 ),
 times AS (

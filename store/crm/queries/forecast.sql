@@ -9,8 +9,6 @@ deals AS (
     JOIN crm_chosen(:workspace, :pipelines, :owners, :segments, :min_amount) d
         ON d.outcome = 'open' AND d.close_date BETWEEN span.first_day AND span.last_day
         OR d.outcome = 'won' AND d.closed_at >= span.begins AND d.closed_at < span.ends
-        OR d.outcome = 'won' AND d.closed_at IS NULL
-            AND d.close_date BETWEEN span.first_day AND span.last_day
     LEFT JOIN crm_stages s ON s.workspace_id = :workspace AND s.pipeline_id = d.pipeline_id
         AND s.id = d.stage_id
 ),

@@ -20,14 +20,12 @@ deals AS MATERIALIZED (
         d.amount * s.probability::numeric AS weighted,
         CASE d.outcome
             WHEN 'open' THEN d.close_date
-            ELSE coalesce((d.closed_at AT TIME ZONE span.timezone)::date, d.close_date)
+            ELSE (d.closed_at AT TIME ZONE span.timezone)::date
         END AS day
     FROM span
     JOIN crm_chosen(:workspace, NULL, NULL, NULL, NULL) d
         ON d.outcome = 'open' AND d.close_date BETWEEN span.first_day AND span.last_day
         OR d.outcome = 'won' AND d.closed_at >= span.begins AND d.closed_at < span.ends
-        OR d.outcome = 'won' AND d.closed_at IS NULL
-            AND d.close_date BETWEEN span.first_day AND span.last_day
     LEFT JOIN crm_stages s ON s.workspace_id = :workspace AND s.pipeline_id = d.pipeline_id
         AND s.id = d.stage_id
 ),

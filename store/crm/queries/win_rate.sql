@@ -7,14 +7,11 @@ closed AS (
             WHEN 'owner' THEN d.owner_id
             WHEN 'pipeline' THEN d.pipeline_id
             WHEN 'segment' THEN d.segment
-            WHEN 'month' THEN to_char(
-                coalesce((d.closed_at AT TIME ZONE s.timezone)::date, d.close_date), 'YYYY-MM'
-            )
+            WHEN 'month' THEN to_char(d.closed_at AT TIME ZONE s.timezone, 'YYYY-MM')
         END AS key
     FROM span s
     JOIN crm_chosen(:workspace, :pipelines, :owners, :segments, :min_amount) d
         ON d.closed_at >= s.begins AND d.closed_at < s.ends
-            OR d.closed_at IS NULL AND d.close_date BETWEEN s.first_day AND s.last_day
     WHERE d.outcome IN ('won', 'lost')
 ),
 sums AS (
