@@ -65,7 +65,7 @@ def people(ask: Asking) -> tuple[Tool, ...]:
 
         Use it to learn what customers said. Answers {since, until, conversations, total, more}.
         Each has conversation_id, kind, title, at (UTC), participants, owner_id, owner, account_id,
-        account, url, deals [{deal_id, name}], summary, transcript (its first `max_chars`
+        account, url, deals [{deal_id, name, outcome}], summary, transcript (first `max_chars`
         characters) and transcript_chars (how many there are). A page ends early at 1 MB of text:
         `more` says so, and the next begins at offset + how many were listed.
         """

@@ -32,8 +32,9 @@ SELECT jsonb_build_object(
             'participants', v.participants, 'owner_id', v.owner_id, 'owner', o.name,
             'account_id', v.account_id, 'account', a.name, 'url', v.url,
             'deals', (
-                SELECT coalesce(jsonb_agg(jsonb_build_object('deal_id', d.id, 'name', d.name)
-                    ORDER BY d.id), '[]')
+                SELECT coalesce(jsonb_agg(jsonb_build_object(
+                    'deal_id', d.id, 'name', d.name, 'outcome', d.outcome
+                ) ORDER BY d.id), '[]')
                 FROM crm_conversation_deals l
                 JOIN crm_deals d ON d.workspace_id = :workspace AND d.id = l.deal_id
                     AND d.deleted_at IS NULL
