@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -27,6 +26,7 @@ from integrations.hubspot_records import ACTIVITIES, HISTORY, Linked, Portal
 from outbound import may_go_to, parse_url
 
 if TYPE_CHECKING:
+    from integrations import Secret
     from outbound import Outbound
 
 LIST_LIMIT = 100
@@ -53,13 +53,6 @@ DELETED: dict[Kind, type[Account | Contact | Deal | Activity]] = {
     "deals": Deal,
     "activities": Activity,
 }
-
-
-class Secret(Protocol):
-    @property
-    def value(self) -> str: ...
-    @property
-    def allowed_hosts(self) -> Collection[str]: ...
 
 
 class Place(Frozen):
