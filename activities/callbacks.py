@@ -121,6 +121,7 @@ class CallbackActivities:
         return await self._post.post(url, headers, body, ANSWER_WITHIN)
 
     async def _note(self, request: CallbackRequest, status: int | None, error: str) -> None:
+        log.info("%s is not called back yet: %s", request.run, error)
         try:
             await self._callbacks.failed(request, status, error)
         except PerdureError as away:

@@ -14,13 +14,24 @@ class CallbackRun:
     async def run(self, request: CallbackRequest) -> CallbackOutcome | None:
         outcome = await self._outcome(request)
         if outcome is not None:
-            await workflow.execute_activity(CALLBACK_SETTLE, outcome, **policies.SETTLE)
+            await workflow.execute_activity(
+                CALLBACK_SETTLE,
+                outcome,
+                activity_id="settle",
+                summary=f"note that the callback is {outcome.status}",
+                **policies.SETTLE,
+            )
         return outcome
 
     async def _outcome(self, request: CallbackRequest) -> CallbackOutcome | None:
         try:
             answer: CallbackAnswer = await workflow.execute_activity(
-                CALLBACK_POST, request, result_type=CallbackAnswer, **policies.DELIVERY
+                CALLBACK_POST,
+                request,
+                result_type=CallbackAnswer,
+                activity_id="post",
+                summary=f"tell how {request.run} ended",
+                **policies.DELIVERY,
             )
         except ActivityError:
             # Each try has noted what was wrong.

@@ -24,6 +24,7 @@ from tests.contract.scenarios import FOLDER, SCENARIOS
 from tests.kernel import KEYS
 from tests.workflow.continuing import Continuing
 from worker import python_skills, sandbox
+from workflows.callback import CallbackRun
 from workflows.flow import BatchRun, FlowRun
 from workflows.interceptor import RunInterceptor
 
@@ -64,7 +65,7 @@ async def replay(name: str) -> None:
     Asked.requests = {}
     data_converter = converter(KEYS)
     replayer = Replayer(
-        workflows=[FlowRun, BatchRun, Continuing, *python_skills(SKILLS)],
+        workflows=[FlowRun, BatchRun, CallbackRun, Continuing, *python_skills(SKILLS)],
         interceptors=[RunInterceptor(), Watching()],
         data_converter=data_converter,
         workflow_runner=sandbox(),
