@@ -12,6 +12,7 @@ import pytest
 from store import (
     attempts,
     budgets,
+    callbacks,
     deliveries,
     keys,
     llm_config,
@@ -22,6 +23,7 @@ from store import (
     skills,
     spending,
     waits,
+    webhook_secrets,
     workspaces,
 )
 from store.pool import Pool, open_pool
@@ -82,6 +84,12 @@ MUCH = """
     INSERT INTO notices (workspace_id, key, kind, data, delivered_at)
         SELECT 'w' || n % 1000, 'k' || n, 'budget_alert', '{}', CASE WHEN n % 50 > 0 THEN now() END
         FROM generate_series(0, 2999) n;
+    INSERT INTO callbacks (run_id, workspace_id, url, started_at, delivered_at)
+        SELECT 'r' || n, 'w' || n % 3, '', CASE WHEN n % 50 > 0 THEN now() END,
+            CASE WHEN n % 50 > 1 THEN now() END
+        FROM generate_series(0, 9999) n;
+    INSERT INTO webhook_secrets (workspace_id, number, value)
+        SELECT 'w' || n, 1, '' FROM generate_series(0, 2999) n;
     INSERT INTO deliveries (workspace_id, effect_key, run_id, channel, answer)
         SELECT 'w' || n % 1000, 'k' || n, 'r' || n, 'slack', '{}' FROM generate_series(0, 2999) n;
     ANALYZE
@@ -141,6 +149,11 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "the run before": (reports.PREVIOUS, ("w1", "s1", "r1", "r1")),
     "whether the demo model had a part": (reports.BY_DEMO, ("w1", "r1")),
     "what was told": (deliveries.FIND, ("w1", "k1")),
+    "a callback": (callbacks.FIND, ("r1", "w1")),
+    "a try of a callback": (callbacks.BEGIN, ("r1", "w1", 1)),
+    "callbacks that nobody began": (callbacks.MISSED, (100,)),
+    "callbacks that are lost": (callbacks.LOST, (timedelta(days=5),)),
+    "what callbacks are signed with": (webhook_secrets.VALID, ("w1", timedelta(days=1), 5)),
     "an archived log": (runs.ARCHIVED, ("r1", "w1")),
     "last runs of each skill": (runs.LAST, ("w1",)),
     "reserving a call": (budgets.RESERVE, (*ASKED, NOW)),
