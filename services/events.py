@@ -110,7 +110,7 @@ class EventService:
         for name, version in skills.items():
             try:
                 if depth > MOST_DEEP:
-                    message = f"{MOST_DEEP} runs have led to each other before: it may be a circle"
+                    message = f"{depth} runs led to each other before it: they may go in a circle"
                     raise NotStarted("too_deep", message)
                 if version is None:
                     raise NotStarted("invalid_skill", "this release cannot read it: upload it anew")

@@ -76,6 +76,7 @@ class RetryService:
     async def _beginning(
         self, workspace: WorkspaceRow, run: Run, request: RetryRequest, access: Access
     ) -> Beginning:
+        given = await self._live.given(run.run_id)
         callback_url = await self._callback_url(run, request)
         origin = await self._live.origin(run.run_id)
         if origin is None:
@@ -111,6 +112,7 @@ class RetryService:
             skill=skill,
             inputs=inputs,
             label=run.label,
+            event=given and given.event,
             callback_url=callback_url,
         )
 
