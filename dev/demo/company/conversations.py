@@ -72,6 +72,10 @@ def conversations(
     return made, signals
 
 
+def _title(subject: str, account: str) -> str:
+    return subject if account in subject else f"{subject} – {account}"
+
+
 def _recorded(sale: Sale) -> float:
     return {"open": OPEN_RECORDED, "lost": LOST_RECORDED, "won": 0.0}[sale.life.outcome]
 
@@ -91,7 +95,7 @@ def _conversation(
     record = Conversation(
         id=id_,
         type="meeting" if activity.type == "meeting" else "call",
-        title=f"{activity.subject} – {sale.buyer.record.name}",
+        title=_title(activity.subject or "", sale.buyer.record.name),
         at=touch.at,
         participants=(sale.seller.name, *(person.name for person in sale.people)),
         transcript=said.text,

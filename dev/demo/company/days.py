@@ -61,7 +61,7 @@ def pace(day: date) -> float:
     if day.month == DECEMBER and day.day > HOLIDAYS_FROM:
         return 0.2
     if day.month == AUGUST:
-        return 0.5
+        return 0.4
     return 1.0
 
 

@@ -32,6 +32,7 @@ Kind = Literal[
 ]
 CHOICE = re.compile(r"\[([^\[\]]*)\]")
 LINE = re.compile(r"(?P<telling>!)?(?P<speaker>[SBC]): (?P<said>.*)")
+OTHER = re.compile("!?C:")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 RIVALS = ("Mossgate", "Plinthworks", "Kettlebrook", "Tallowfield")
 SAID = Path(__file__).with_name("said")
@@ -47,25 +48,38 @@ class Talk:
 def talk(
     rng: Random, sale: Sale, phase: Phase, day: date, said: Kind | Literal["harmless"] | None
 ) -> Talk:
-    middle = rng.sample(_pieces(phase), rng.choices((1, 2, 3, 4, 5), (2, 4, 4, 3, 1))[0])
-    if said is not None:
-        middle.insert(rng.randint(1, len(middle)), rng.choice(_pieces(said)))
     words = _words(rng, sale, day)
-    lines: list[str] = []
+    # Nobody talks to a second buyer who is not there.
+    alone = words["B"] == words["C"]
+    openings, topics, closings = (
+        _pieces(name, alone=alone) for name in ("openings", phase, "closings")
+    )
+    middle = rng.sample(topics, rng.choices((1, 2, 3, 4, 5), (2, 4, 4, 3, 1))[0])
+    if said is not None:
+        middle.insert(rng.randint(1, len(middle)), rng.choice(_pieces(said, alone=alone)))
+    # Whoever is named in a piece is named in no other.
+    others = [name for name in rng.sample(GIVEN, len(GIVEN)) if name not in words.values()]
+    turns: list[tuple[str, list[str]]] = []
     telling = None
-    for piece in (rng.choice(_pieces("openings")), *middle, rng.choice(_pieces("closings"))):
+    for piece in (rng.choice(openings), *middle, rng.choice(closings)):
+        words["colleague"] = others.pop()
         for line in piece:
             read = LINE.fullmatch(_chosen(rng, line).format(**words))
             assert read, line
-            lines.append(f"{words[read['speaker']]}: {read['said']}")
+            speaker = words[read["speaker"]]
+            if turns and turns[-1][0] == speaker:
+                turns[-1][1].append(read["said"])
+            else:
+                turns.append((speaker, [read["said"]]))
             telling = read["said"] if read["telling"] else telling
-    return Talk("\n".join(lines), telling)
+    return Talk("\n".join(f"{who}: {' '.join(sentences)}" for who, sentences in turns), telling)
 
 
 @cache
-def _pieces(name: str) -> list[list[str]]:
+def _pieces(name: str, *, alone: bool) -> list[list[str]]:
     text = (SAID / f"{name}.txt").read_text(encoding="utf-8")
-    return [piece.splitlines() for piece in text.strip().split("\n\n")]
+    pieces = [piece.splitlines() for piece in text.strip().split("\n\n")]
+    return [piece for piece in pieces if not (alone and any(OTHER.match(line) for line in piece))]
 
 
 def _chosen(rng: Random, line: str) -> str:
@@ -76,19 +90,16 @@ def _words(rng: Random, sale: Sale, day: date) -> dict[str, str]:
     people = [person.name for person in sale.people]
     given = [name.split()[0] for name in people]
     seller = sale.seller.name.split()[0]
-    strangers = [name for name in rng.sample(GIVEN, 8) if name not in (*given, seller)]
     quarter = (day.month - 1) // 3 + 1
     return {
         "S": seller,
         "B": given[0],
-        "C": given[1] if len(given) > 1 else given[0],
+        "C": next((name for name in given if name != given[0]), given[0]),
         "me": seller,
         "who": given[0],
         "account": sale.buyer.record.name,
         "product": rng.choice(PRODUCTS[1:]),
         "rival": rng.choice(RIVALS),
-        "colleague": strangers[0],
-        "stranger": strangers[1],
         "weekday": rng.choice(WEEKDAYS),
         "crews": str(rng.randint(4, 60)),
         "sites": rng.choice(("two", "three", "four", "five", "six")),
