@@ -1,5 +1,6 @@
 -- deals
-SELECT d.id, d.amount, d.currency, (d.closed_at AT TIME ZONE s.timezone)::date AS closed_on,
+SELECT d.id, d.amount, d.currency,
+    (d.closed_at AT TIME ZONE s.timezone)::date AS closed_on,
     (d.closed_at AT TIME ZONE s.timezone)::date
         - (d.created_at AT TIME ZONE s.timezone)::date AS cycle_days,
     row_number() OVER (ORDER BY d.closed_at DESC, d.id) AS place
