@@ -34,9 +34,11 @@ from activities.record import RecordActivities, RunRecords
 from activities.runs import Children, RunActivities
 from activities.runs import Histories as GivenSource
 from activities.secrets import SecretSource
+from activities.sync import SyncActivities
 from core.effects import MODEL_QUEUE, TASK_QUEUE
+from integrations import Connectors
 from integrations.slack import Slack
-from outbound import Outbound, Poster
+from outbound import Guard, Outbound, Poster
 from process import open_models, run
 from services.awaited import AwaitedEvents
 from services.callbacks import CallbackStarter
@@ -67,6 +69,8 @@ from store.runs import Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
 from store.skills import Skills
+from store.source_files import SourceFiles
+from store.sources import Sources
 from store.waits import Waits
 from store.webhook_secrets import WebhookSecrets
 from store.workspaces import Workspaces
@@ -74,6 +78,7 @@ from tools import open_registry, specs
 from workflows.callback import CallbackRun
 from workflows.flow import BatchRun, FlowRun
 from workflows.interceptor import RunInterceptor
+from workflows.sync import SyncRun
 
 log = logging.getLogger("perdure.worker")
 # Measured: 200 waiting runs cost 14 MB instead of 321.
@@ -137,6 +142,7 @@ def make_worker(
     models: ModelActivities | None = None,
     callbacks: CallbackActivities | None = None,
     notices: NotifyActivities | None = None,
+    syncs: SyncActivities | None = None,
 ) -> Worker:
     compute = ComputeActivities(parts.tools, parts.secrets, parts.attempts, Beginnings(parts.runs))
     records = RecordActivities(parts.runs, parts.callbacks)
@@ -145,7 +151,7 @@ def make_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[FlowRun, BatchRun, CallbackRun, *python_skills],
+        workflows=[FlowRun, BatchRun, CallbackRun, SyncRun, *python_skills],
         activities=[
             compute.call,
             records.record,
@@ -155,6 +161,7 @@ def make_worker(
             *((models.call,) if models else ()),
             *((callbacks.post, callbacks.settle) if callbacks else ()),
             *((notices.send,) if notices else ()),
+            *((syncs.plan, syncs.read, syncs.announce) if syncs else ()),
         ],
         interceptors=[RunInterceptor(), Beating()],
         workflow_runner=sandbox(),
@@ -235,6 +242,10 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
                 attempts,
                 Beginnings(runs),
             )
+            connectors = Connectors(
+                parts.secrets, SourceFiles(pool), outbound, Guard(hosts, settings.own_endpoints)
+            )
+            syncs = SyncActivities(Sources(pool), connectors, events, attempts)
             calls = ModelActivities(models.router, tools, guides, attempts, Beginnings(runs))
             async with (
                 make_worker(
@@ -244,6 +255,7 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
                     models=calls,
                     callbacks=callbacks,
                     notices=notices,
+                    syncs=syncs,
                 ),
                 make_model_worker(client, calls),
             ):

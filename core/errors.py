@@ -258,6 +258,12 @@ class MessageRefused(NotifyFailed):
     code = "message_refused"
 
 
+class SyncTakenOver(SourceError):
+    """Another sync of the source has begun; this one may write nothing any more."""
+
+    code = "sync_taken_over"
+
+
 # What models and their providers did
 
 

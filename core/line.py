@@ -13,6 +13,7 @@ from core.history import ChildClosed, Closed, Json
 from core.llm import Capability
 from core.run import Failure
 from core.shown import milliseconds, shown_arguments, shown_failure, shown_reply
+from core.sync import ANNOUNCE, PLAN, READ, SYNC_COMPLETED
 
 BATCH_NAME = re.compile(r"(?P<path>.+)\[(?P<lo>\d+)\.\.(?P<hi>\d+)\]")
 LOST = Failure(code="attempt_lost", message="the attempt ended and left no word of why")
@@ -65,6 +66,10 @@ def work_of(activity: str, request: Mapping[str, Any]) -> tuple[str, dict[str, A
     """The kind of step that an activity is for, and what to say of it as it begins."""
     if activity == NOTIFY:
         return "notify", {"channel": request.get("channel")}
+    if activity in (PLAN, READ):
+        return "sync", only(request, "source", "kind")
+    if activity == ANNOUNCE:
+        return "event", {"event": SYNC_COMPLETED}
     return "compute", {"tool": request.get("tool", activity), **shown_arguments(request)}
 
 

@@ -73,6 +73,17 @@ DELIVERY = Options(
 )
 
 
+# A source may ask for hours of patience; what it told until then is kept.
+READING = Options(
+    start_to_close_timeout=timedelta(minutes=15),
+    schedule_to_close_timeout=timedelta(hours=12),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=RetryPolicy(
+        initial_interval=FIRST_BACKOFF, backoff_coefficient=2, maximum_interval=MAX_BACKOFF
+    ),
+)
+
+
 def tries(retry: Retry | None) -> RetryPolicy:
     return RetryPolicy(
         maximum_attempts=(retry and retry.attempts) or DEFAULT_ATTEMPTS,

@@ -56,17 +56,9 @@ class CRMRecords:
         gone = 0
         while True:
             async with self._pool.transaction() as connection:
-                await connection.execute(ONE_AT_A_TIME, workspace, source)
-                rows = await connection.fetch(
-                    TABLES[kind].delete_unseen, workspace, source, sync, AT_ONCE
-                )
-                keys = [row["id"] for row in rows]
-                links = Links(connection, workspace, source)
-                await links.drop(kind, keys)
-                if kind == "pipelines":
-                    await links.settle(kind, keys)
-            gone += len(keys)
-            if len(keys) < AT_ONCE:
+                some = await delete_unseen_within(connection, workspace, source, kind, sync)
+            gone += some
+            if some < AT_ONCE:
                 return gone
 
     async def forget(self, workspace: str, source: str) -> int:
@@ -102,6 +94,21 @@ async def write_within(
     for kind, of_kind in by_kind.items():
         done += await _write_kind(connection, workspace, source, kind, of_kind, sync)
     return done
+
+
+async def delete_unseen_within(
+    connection: Connection, workspace: str, source: str, kind: Kind, sync: str
+) -> int:
+    """Some, as part of the caller's transaction; AT_ONCE, where there may be more."""
+    await connection.execute(ONE_AT_A_TIME, workspace, source)
+    statement = TABLES[kind].delete_unseen
+    rows = await connection.fetch(statement, workspace, source, sync, AT_ONCE)
+    keys = [row["id"] for row in rows]
+    links = Links(connection, workspace, source)
+    await links.drop(kind, keys)
+    if kind == "pipelines":
+        await links.settle(kind, keys)
+    return len(keys)
 
 
 async def _write_kind(
