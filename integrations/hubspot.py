@@ -35,6 +35,7 @@ SEARCH_LIMIT = 200
 INPUTS_LIMIT = 1000
 # The search tells of a change some moments after it, and the clocks need not agree.
 OVERLAP = timedelta(minutes=10)
+MERGED = "hs_merged_object_ids"
 MILLISECOND = timedelta(milliseconds=1)
 
 OBJECTS: dict[Kind, tuple[str, ...]] = {
@@ -155,7 +156,7 @@ class HubSpot:
     ) -> tuple[list[Record], Place | None]:
         """The lists of what is deleted are whole ones too, and know no order in time."""
         path = f"/crm/v3/objects/{place.part}"
-        parameters = {"limit": str(LIST_LIMIT), "archived": "true"}
+        parameters = {"limit": str(LIST_LIMIT), "archived": "true", "properties": MERGED}
         answer = await self._api.get(path, **parameters, **_after(place))
         since = EPOCH + bound * MILLISECOND
         gone: list[Record] = []
@@ -163,7 +164,8 @@ class HubSpot:
             fields = Fields(place.part, found, [])
             at = fields.told("archivedAt") or fields.told("updatedAt")
             if at is not None and at >= since:
-                gone.append(_deleted(kind, _key(place.part, fields.id), at))
+                ids = (_key(place.part, fields.id), *_merged(fields))
+                gone += (_deleted(kind, id, at) for id in ids)
         return gone, _following(place, answer)
 
     async def _searched(self, place: Place) -> tuple[list[Json], Place]:
@@ -220,8 +222,7 @@ class HubSpot:
             except ValidationError as error:
                 wrong = ", ".join(str(fault["loc"][0]) for fault in error.errors() if fault["loc"])
                 fields.fault(f"it cannot be kept: {wrong}")
-            for merged in _merged(fields):
-                told.append(_deleted(kind, merged, modified))
+            told += (_deleted(kind, merged, modified) for merged in _merged(fields))
         return told
 
     def _record(
@@ -330,7 +331,7 @@ def _link(result: Json, path: str) -> tuple[str, list[Json]]:
 
 def _merged(fields: Fields) -> list[str]:
     """Records that were merged into this one are nowhere listed any more."""
-    ids = fields.text("hs_merged_object_ids", longest=100_000) or ""
+    ids = fields.text(MERGED, longest=100_000) or ""
     return [id for id in re.findall(r"\d+", ids) if id != fields.id]
 
 

@@ -153,8 +153,8 @@ class CRM:
         gone.merged = True
         gone.versions.append(Version(self.now(), dict(gone.properties), archived=True))
         self._unlink_all(gone)
-        ids = ";".join(filter(None, [kept.properties.get("hs_merged_object_ids"), gone.id]))
-        self.update(kept, hs_merged_object_ids=ids)
+        known = [each.properties.get("hs_merged_object_ids") for each in (kept, gone)]
+        self.update(kept, hs_merged_object_ids=";".join(filter(None, [*known, gone.id])))
 
     def link(self, one: Thing, other: Thing, *labels: Label) -> None:
         self.links[one.kind, other.kind][one.id][other.id] = set(labels or {PLAIN})
