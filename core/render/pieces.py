@@ -70,7 +70,8 @@ def _pieces(value: Any) -> Iterator[Piece]:
         case list():
             yield _list(value)
         case str():
-            yield Prose(cut(clean(value), LONGEST_PROSE))
+            if text := clean(value).strip():
+                yield Prose(cut(text, LONGEST_PROSE))
         case _:
             yield Prose(cell(value))
 

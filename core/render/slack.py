@@ -29,6 +29,7 @@ LONGEST_MESSAGE = 12_000
 AS_MANY_AS_FIT = (30, 20, 12, 8, 5, 3, 1)
 MOST_GROUPS = 12
 MOST_TASKS = 10
+MOST_ALSO = 3
 MOST_NOTES = 5
 MOST_PIECES = 12
 UNTITLED = "Report"
@@ -143,7 +144,8 @@ def _finding(finding: Finding) -> str:
     deal = finding.deal
     title = brief(finding.title, 160)
     mark = f"{CIRCLE[finding.severity]} "
-    fresh = " _(new)_" if finding.new else ""
+    kinds = ", ".join(brief(title_of(kind), 40).lower() for kind in finding.also[:MOST_ALSO])
+    fresh = (f" (also {kinds})" if kinds else "") + (" _(new)_" if finding.new else "")
     if deal is None:
         first = f"{mark}*{title}*{fresh}"
     else:
