@@ -7,7 +7,9 @@ from typing import Literal
 
 from core.crm import Kind
 
-Shape = Literal["text", "id", "ids", "texts", "number", "whole", "date", "time", "truth"]
+Shape = Literal[
+    "text", "id", "ids", "texts", "number", "whole", "date", "time", "truth", "links", "objects"
+]
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,10 @@ FIELDS: dict[Kind, dict[str, FieldOf]] = {
         "forecast_category": text("forecast", "forecast category name"),
         "next_step": text("next steps", "next action"),
         "lost_reason": text("closed lost reason", "loss reason", "reason lost"),
-        "contacts": FieldOf("ids", ("contact ids", "associated contact ids", "contact id")),
+        # Ids, or objects with a `contact` and a `role`.
+        "contacts": FieldOf("links", ("contact ids", "associated contact ids", "contact id")),
+        # Objects as of `core.crm.Change`: what a field was from then on.
+        "changes": FieldOf("objects", ("history", "field history")),
         "stage_since": time("stage entered", "date entered stage", "last stage change date"),
         "closed_at": time("closed on", "actual close date", "won at"),
         "url": URL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,6 +61,20 @@ class Cells:
         separator = self.options.separator
         each = value if isinstance(value, list | tuple) else self.text(value).split(separator)
         return tuple(text for one in each if (text := self.text(one).strip()))
+
+    def objects(self, value: Any) -> tuple[dict[str, Any], ...]:
+        """As JSONL holds them; elsewhere a cell may hold JSON."""
+        try:
+            each = json.loads(value) if isinstance(value, str) else value
+        except (ValueError, RecursionError):
+            each = None
+        if not isinstance(each, list) or not all(isinstance(one, dict) for one in each):
+            raise ValueError(f"expected a list of JSON objects, got {quoted(value)}")
+        return tuple(each)
+
+    def links(self, value: Any) -> tuple[Any, ...]:
+        of_objects = isinstance(value, list) and any(isinstance(one, dict) for one in value)
+        return self.objects(value) if of_objects else self.texts(value)
 
     def number(self, value: Any) -> Decimal:
         if isinstance(value, bool | dict | list):
@@ -141,6 +156,8 @@ READERS: dict[Shape, Callable[[Cells, Any], Any]] = {
     "id": Cells.text,
     "ids": Cells.texts,
     "texts": Cells.texts,
+    "links": Cells.links,
+    "objects": Cells.objects,
     "number": Cells.number,
     "whole": Cells.whole,
     "date": Cells.date,

@@ -146,10 +146,13 @@ def _shaped(kind: Kind, read: dict[str, Any]) -> dict[str, Any]:
     match kind:
         case "deals":
             since = read.pop("stage_since", None)
-            if since is not None and "stage" in read:
+            if since is not None and "stage" in read and "changes" not in read:
                 read["changes"] = ({"field": "stage", "at": since, "value": read["stage"]},)
             if "contacts" in read:
-                read["contacts"] = tuple({"contact": each} for each in read["contacts"])
+                read["contacts"] = tuple(
+                    each if isinstance(each, dict) else {"contact": each}
+                    for each in read["contacts"]
+                )
         case "activities" | "conversations":
             if "type" in read:
                 read["type"] = read["type"].lower()
