@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, reduce
 from itertools import pairwise
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.crm import Kind
+from core.connector import FilesConfig
+from core.crm import KINDS, Kind
+from core.run import Workspace
 from dev.demo.company import company
 from dev.demo.company.problems import PROBLEMS
 from dev.demo.company.talk import Kind as SignalKind
+from integrations.files import FileSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.crm import Change, Deal, Stage
+    from dev.demo.company import Company
 
 LEAP_DAY, NEW_YEAR = date(2028, 2, 29), date(2027, 1, 1)
 IN_AUGUST, QUARTER_END = date(2026, 8, 31), date(2026, 12, 31)
@@ -37,7 +42,7 @@ def on_days(test: Callable[[date], None]) -> Callable[[], None]:
 
 
 def test_a_day_gives_the_same_company_each_time() -> None:
-    for kind in get_args(Kind):
+    for kind in KINDS:
         assert company(LEAP_DAY).lines(kind) == on(LEAP_DAY).lines(kind)
 
 
@@ -64,7 +69,7 @@ def test_what_is_told_of_is_there(day: date) -> None:
     for talk in (*told.activities, *told.conversations):
         assert {talk.owner} <= owners
         assert {*talk.deals} <= deals
-    for kind in get_args(Kind):
+    for kind in KINDS:
         ids = [record.id for record in told.of(kind)]
         assert len(ids) == len(set(ids))
     assert {person for touch in told.activities for person in touch.contacts} <= contacts
@@ -179,7 +184,7 @@ def test_no_two_conversations_read_the_same(day: date) -> None:
 @on_days
 def test_it_is_as_large_as_a_company_should_be(day: date) -> None:
     told = on(day)
-    counts = {kind: len(told.of(kind)) for kind in get_args(Kind)}
+    counts = {kind: len(told.of(kind)) for kind in KINDS}
     assert counts["pipelines"] == 3
     assert counts["deals"] == 404
     assert 550 <= counts["contacts"] <= 700
@@ -201,3 +206,52 @@ def test_quarters_end_in_wins_and_august_is_slow(day: date) -> None:
     assert won[8] / 2 < at_quarter_end / 8 / 2
     assert all(touch.at and touch.at.weekday() < 5 for touch in told.activities)
     assert won.total() == 174
+
+
+class Uploaded:
+    """What a source of files reads from, holding the company's."""
+
+    def __init__(self, told: Company) -> None:
+        self._data = {kind: told.lines(kind).encode() for kind in KINDS}
+
+    def file(self, kind: Kind) -> File:
+        return File(kind=kind, size=len(self._data[kind]))
+
+    async def list_current(self, workspace: str, source: str) -> dict[Kind, File]:
+        return {kind: self.file(kind) for kind in KINDS}
+
+    async def find(self, workspace: str, source: str, kind: Kind, version: int) -> File:
+        return self.file(kind)
+
+    async def read(self, workspace: str, version: int, start: int, length: int) -> bytes:
+        return self._data[KINDS[version]][start : start + length]
+
+
+@dataclass(frozen=True)
+class File:
+    kind: Kind
+    size: int
+    format: Literal["jsonl"] = "jsonl"
+    uploaded_at: datetime = datetime(2026, 11, 20, tzinfo=UTC)
+
+    @property
+    def version(self) -> int:
+        return KINDS.index(self.kind)
+
+
+async def test_a_source_of_files_reads_all_of_it_as_it_is() -> None:
+    told = on(NEW_YEAR)
+    uploaded = Uploaded(told)
+    current = await uploaded.list_current("demo", "demo")
+    source = FileSource(
+        uploaded, Workspace(id="demo", name="demo", timezone="UTC"), "demo", FilesConfig(), current
+    )
+    for kind in KINDS:
+        read, cursor = list[Any](), None
+        while True:
+            page = await source.page(kind, None, cursor)
+            assert page.faults == ()
+            read += page.records
+            if (cursor := page.next) is None:
+                break
+        assert read == list(told.of(kind))

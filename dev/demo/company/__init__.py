@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.crm import (
     Account,
@@ -55,8 +56,23 @@ class Company:
         return getattr(self, kind)
 
     def lines(self, kind: Kind) -> str:
-        """As JSON, a record a line."""
-        return "".join(record.model_dump_json(exclude_none=True) + "\n" for record in self.of(kind))
+        """As JSONL that a source of files reads: of pipelines, a stage is a line."""
+        rows = (row for record in self.of(kind) for row in _rows(record))
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _rows(record: Record) -> list[dict[str, Any]]:
+    told = record.model_dump(mode="json", exclude={"kind", "deleted"})
+    if not isinstance(record, Pipeline):
+        return [told]
+    stages = told.pop("stages")
+    return [
+        told
+        | stage
+        | {"id": record.id, "name": record.name, "stage": stage["id"]}
+        | {"stage_name": stage["name"]}
+        for stage in stages
+    ]
 
 
 def company(today: date) -> Company:
