@@ -404,20 +404,10 @@ CREATE VIEW crm_late_stages AS
     SELECT workspace_id, pipeline_id, id
     FROM (
         SELECT workspace_id, pipeline_id, id, probability,
-            row_number() OVER (PARTITION BY workspace_id, pipeline_id ORDER BY position, id) AS place,
-            count(*) OVER (PARTITION BY workspace_id, pipeline_id) AS places
+            row_number() OVER (pipeline ORDER BY position, id) AS place,
+            count(*) OVER pipeline AS places
         FROM crm_stages
         WHERE outcome = 'open'
+        WINDOW pipeline AS (PARTITION BY workspace_id, pipeline_id)
     ) AS placed
     WHERE coalesce(probability >= 0.5, 2 * place > places);
-
--- NULL where a source wrote something else into a history.
-CREATE FUNCTION crm_day(said text) RETURNS date
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN CASE
-        WHEN said ~ '^\d{4}-\d\d-\d\d' AND pg_input_is_valid(left(said, 10), 'date')
-        THEN left(said, 10)::date
-    END;
-CREATE FUNCTION crm_money(said text) RETURNS numeric
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN CASE WHEN said ~ '^-?\d{1,16}(\.\d{1,20})?$' THEN said::numeric END;

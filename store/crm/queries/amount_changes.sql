@@ -6,9 +6,10 @@ SELECT d.id, d.amount, d.currency, changed.before AS amount_before, d.amount AS 
 FROM crm_chosen(:workspace, :pipelines, :owners, :segments, :min_amount) d
 JOIN crm_calendar c ON c.workspace_id = :workspace
 CROSS JOIN LATERAL (
-    SELECT before, changes, last_at, round(100 * (d.amount - before) / nullif(before, 0), 1) AS percent
+    SELECT before, changes, last_at,
+        round(100 * (d.amount - before) / nullif(before, 0), 1) AS percent
     FROM (
-        SELECT (array_agg(coalesce(crm_money(old_value), crm_money(new_value)) ORDER BY at))[1]
+        SELECT (array_agg(coalesce(old_value, new_value)::numeric ORDER BY at))[1]
                 AS before,
             count(*) AS changes, max(at) AS last_at
         FROM crm_deal_changes

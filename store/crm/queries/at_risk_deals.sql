@@ -42,11 +42,11 @@ facts AS (
         SELECT count(*) AS pushes
         FROM crm_deal_changes
         WHERE workspace_id = :workspace AND deal_id = d.id AND field = 'close_date'
-            AND crm_day(new_value) > crm_day(old_value)
+            AND new_value::date > old_value::date
     ) AS moved
     CROSS JOIN LATERAL (
         SELECT round(100 * (1 - d.amount / nullif((
-            array_agg(coalesce(crm_money(old_value), crm_money(new_value)) ORDER BY at)
+            array_agg(coalesce(old_value, new_value)::numeric ORDER BY at)
         )[1], 0))) AS percent
         FROM crm_deal_changes
         WHERE workspace_id = :workspace AND deal_id = d.id AND field = 'amount'
@@ -64,7 +64,9 @@ scored AS (
             array_agg(kind) AS kinds
         FROM (VALUES
             ('stale', 25, quiet_days >= 14, format('no activity for %s days', quiet_days)),
-            ('slipped', 25, days_overdue > 0, format('close date passed %s days ago', days_overdue)),
+            ('slipped', 25, days_overdue > 0, format(
+                'close date passed %s days ago', days_overdue
+            )),
             ('stuck', 15, stage_days > 2 * usual_days, format(
                 '%s days in its stage, where deals usually stay %s', round(stage_days),
                 round(usual_days::numeric, 1)
@@ -74,7 +76,7 @@ scored AS (
                 'amount fell by %s %% within 60 days', cut_percent
             )),
             ('single_threaded', 15, counts_more AND contacts <= 1, format(
-                'late or large, with %s', CASE contacts WHEN 0 THEN 'no contact' ELSE 'one contact' END
+                'late or large, with %s contact', CASE contacts WHEN 0 THEN 'no' ELSE 'one' END
             )),
             ('no_next_step', 10, next_step IS NULL, 'no next step'),
             ('missing_fields', 10, coalesce(amount, 0) = 0 OR close_date IS NULL, concat_ws(

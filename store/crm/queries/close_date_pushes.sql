@@ -5,11 +5,11 @@ SELECT d.id, d.amount, d.currency, moved.pushes, moved.days_pushed, moved.first_
 FROM crm_chosen(:workspace, :pipelines, :owners, :segments, :min_amount) d
 JOIN crm_calendar c ON c.workspace_id = :workspace
 CROSS JOIN LATERAL (
-    SELECT count(*) AS pushes, sum(crm_day(new_value) - crm_day(old_value)) AS days_pushed,
-        (array_agg(crm_day(old_value) ORDER BY at))[1] AS first_close_date, max(at) AS last_at
+    SELECT count(*) AS pushes, sum(new_value::date - old_value::date) AS days_pushed,
+        (array_agg(old_value::date ORDER BY at))[1] AS first_close_date, max(at) AS last_at
     FROM crm_deal_changes
     WHERE workspace_id = :workspace AND deal_id = d.id AND field = 'close_date'
-        AND crm_day(new_value) > crm_day(old_value)
+        AND new_value::date > old_value::date
         AND (:days::int IS NULL OR at >= (c.today - :days + 1)::timestamp AT TIME ZONE c.timezone)
 ) AS moved
 WHERE d.outcome = 'open' AND moved.pushes >= :min_pushes::int

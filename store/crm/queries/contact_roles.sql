@@ -40,7 +40,8 @@ SELECT jsonb_build_object(
     'total', (SELECT count(*) FROM found),
     'more', (SELECT count(*) FROM found) > :offset::bigint + :limit::bigint,
     'roles', (
-        SELECT coalesce(jsonb_agg(to_jsonb(counted) ORDER BY counted.deals DESC, counted.role), '[]')
+        SELECT coalesce(jsonb_agg(to_jsonb(counted)
+            ORDER BY counted.deals DESC, counted.role), '[]')
         FROM (
             SELECT lower(known.role) AS role, count(DISTINCT found.id) AS deals,
                 count(DISTINCT known.contact_id) AS contacts
