@@ -33,8 +33,6 @@ LIST_LIMIT = 100
 HISTORY_LIMIT = 50  # objects in one answer, where their past is asked for
 SEARCH_LIMIT = 200
 INPUTS_LIMIT = 1000
-# The search tells of a change some moments after it, and the clocks need not agree.
-OVERLAP = timedelta(minutes=10)
 MERGED = "hs_merged_object_ids"
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -95,7 +93,7 @@ class HubSpot:
             case "pipelines":
                 return await self._pipelines()
             case _ if kind in OBJECTS:
-                bound = None if since is None else (since - OVERLAP - EPOCH) // MILLISECOND
+                bound = None if since is None else (since - EPOCH) // MILLISECOND
                 place = _parsed(cursor) if cursor else _begin(OBJECTS[kind][0], bound)
                 return await self._objects(kind, bound, place)
             case _:

@@ -11,6 +11,7 @@ import pytest
 
 from core.errors import SourceBusy, SourceUnavailable, SourceUnreadable
 from store.crm.records import CRMRecords
+from store.sources import OVERLAP
 from tests.hubspot.life import Life
 from tests.hubspot.reading import Reader, open_reader
 from tests.hubspot.server import at_random
@@ -71,9 +72,9 @@ async def test_tables_equal_the_account_after_each_sync(pool: Pool, seed: int) -
 
             server.meanwhile = lambda _: None
             await asyncio.sleep(LAG.total_seconds())
-            await sync(reader, records, start, f"{number} quiet", random)
+            since = start - OVERLAP
+            await sync(reader, records, since, f"{number} quiet", random)
             assert differences(server.crm, await held(pool, WORKSPACE)) == {}
-            since = start
         counts = {name: len(rows) for name, rows in true(server.crm).items()}
         assert min(counts.values()) > 1, counts
         assert len(server.troubles) > 4
@@ -86,7 +87,7 @@ async def test_two_readings_at_once_do_no_harm(pool: Pool) -> None:
         life = Life(reader.server.crm, random)
         life.begin()
         reader.server.meanwhile = lambda _: life.happens()
-        start = datetime.now(UTC)
+        start = datetime.now(UTC) - OVERLAP
         await sync(reader, records, None, "first", random)
         await asyncio.gather(
             *(sync(reader, records, start, name, random) for name in ("second", "third"))
