@@ -202,6 +202,7 @@ FIELDS_OF = {
     ("WaitStep", "until"): "a time (RFC 3339), or a template",
     ("Waiting", "kind"): "for whom or for what",
     ("Waiting", "message"): "what a person is asked",
+    ("Waiting", "run"): "the run that waits, where it is one that this run started",
     ("Waiting", "until"): "when it stops waiting; null is never",
     ("WholeEvent", "at"): "when it was told",
     ("WholeEvent", "data"): "as it was sent",

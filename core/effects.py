@@ -34,6 +34,7 @@ HALT = "perdure.halt"
 DECIDE = "perdure.decide"
 STATUS = "perdure.status"
 WAKE = "perdure.wake"
+WAITS = "perdure.waits"
 
 MAX_VALUE_BYTES = 1_500_000
 
@@ -217,6 +218,13 @@ class EventReply(Frozen):
     """None: it did not come yet."""
 
     event: dict[str, Any] | None = None
+
+
+class ChildWaits(Frozen):
+    """The argument of the signal to a parent; nothing to wait for: it goes on."""
+
+    child: str
+    waiting: tuple[Waiting, ...] = ()
 
 
 class Decision(Frozen):

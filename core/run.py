@@ -32,6 +32,8 @@ class Waiting(Frozen):
     step: str
     until: datetime | None = None
     message: str | None = None
+    # Where it is not this run but one that it started.
+    run: str | None = None
 
 
 class Workspace(Frozen):

@@ -29,6 +29,7 @@ class Waiting(Answer):
     step: str
     until: datetime | None = None
     message: str | None = None
+    run: str | None = None
 
 
 class Step(Answer):

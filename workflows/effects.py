@@ -49,9 +49,10 @@ from workflows import policies
 from workflows.children import run_child, start_child
 from workflows.events import await_event
 from workflows.failures import refuse_if_large, step_failure
+from workflows.kin import tell
 from workflows.models import ask
 from workflows.notices import notify
-from workflows.state import RunState, tell
+from workflows.state import RunState
 
 ITEMS_IN_ONE_HISTORY = 200
 EVENTS_IN_ONE_HISTORY = 10_000  # the server ends a run at 51,200

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from temporalio import workflow
@@ -18,7 +19,9 @@ from core.effects import (
     RECORD,
     RESUME,
     STATUS,
+    WAITS,
     WAKE,
+    ChildWaits,
     Decision,
     Given,
     GivenRequest,
@@ -30,6 +33,7 @@ from core.effects import (
 from core.run import Failure, RunOrigin, RunStatus, Waiting
 from core.tool import RunContext
 from workflows import policies
+from workflows.kin import Children, Parent, tell
 from workflows.outbox import Outbox
 
 STATUS_ATTRIBUTE = SearchAttributeKey.for_keyword("PerdureStatus")
@@ -54,6 +58,8 @@ class RunState:
         self.woken = 0
         self.stirred: Counter[str] = Counter()  # by wait
         self.children: dict[str, workflow.ChildWorkflowHandle[Any, Any]] = {}
+        self._children = Children(run_id)
+        self._parent = Parent(self._all_waits)
         self.in_flight = asyncio.Semaphore(ACTIVITIES_AT_ONCE)
         self.open_children = asyncio.Semaphore(CHILDREN_AT_ONCE)
         self._outbox = Outbox()
@@ -72,8 +78,10 @@ class RunState:
 
     @property
     def moment(self) -> Moment:
-        if self.waiting and not self._busy and not self.paused:
-            return "waiting", tuple(self.waiting.values())
+        of_children = self._children.waiting(self.children)
+        waits = (*self.waiting.values(), *chain.from_iterable(of_children.values()))
+        if waits and self._busy == len(of_children) and not self.paused:
+            return "waiting", waits
         # A person must learn that they are asked, whatever else goes on.
         asked = tuple(each for each in self.waiting.values() if each.kind == "approval")
         return "paused" if self.paused else "running", asked
@@ -203,6 +211,7 @@ class RunState:
         workflow.set_signal_handler(PAUSE, self.pause)
         workflow.set_signal_handler(RESUME, self.resume)
         workflow.set_signal_handler(WAKE, self.wake)
+        workflow.set_signal_handler(WAITS, self.child_waits)
         workflow.set_query_handler(STATUS, self.status)
         workflow.set_update_handler(DECIDE, self.decide, validator=self.may_decide)
 
@@ -226,6 +235,15 @@ class RunState:
         for key in self.children:
             if key.startswith(f"{self.run_id}/"):
                 self.pass_on_to(key, WAKE, why)
+
+    def child_waits(self, told: ChildWaits) -> None:
+        self._children.hear(told)
+        self.changed()
+
+    def _all_waits(self) -> tuple[Waiting, ...]:
+        """Nothing while something goes on."""
+        status, waits = self.moment
+        return waits if status == "waiting" else ()
 
     def status(self) -> Recorded:
         status, waiting = self.moment
@@ -283,10 +301,12 @@ class RunState:
     def forget_child(self, key: str) -> None:
         self.children.pop(key, None)
         self._passing.pop(key, None)
+        self._children.forget(key)
 
     # What the row is told
 
     def changed(self) -> None:
+        self._parent.changed()
         if self._told is not None and self._telling is None and self.moment != self._told:
             self._telling = asyncio.create_task(self._tell())
 
@@ -382,14 +402,6 @@ class RunState:
                 )
             except FailureError:
                 workflow.logger.warning("could not record that the run is %s", request.status)
-
-
-async def tell(child: workflow.ChildWorkflowHandle[Any, Any], signal: str, argument: Any) -> None:
-    """A child that ended meanwhile needs no telling."""
-    try:
-        await child.signal(signal, argument)
-    except (ApplicationError, FailureError):
-        return
 
 
 CURRENT: ContextVar[RunState] = ContextVar("perdure.run")

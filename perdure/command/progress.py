@@ -192,7 +192,8 @@ def waits_of(data: dict[str, Any], run_id: str | None = None) -> list[str]:
             continue
         sentences.append(f"waiting for {_wait(wait)}")
         if run_id and wait.get("kind") == "approval":
-            sentences.append(f"  perdure runs approve {run_id} --step {wait.get('step')}")
+            whose = wait.get("run") or run_id
+            sentences.append(f"  perdure runs approve {whose} --step {wait.get('step')}")
     return sentences
 
 
@@ -207,6 +208,8 @@ def by(data: dict[str, Any]) -> str:
 
 def _wait(wait: dict[str, Any]) -> str:
     sentence = f"{wait.get('kind', 'something')} at {wait.get('step', 'a step')}"
+    if wait.get("run"):
+        sentence += f" of run {wait['run']}"
     if wait.get("until"):
         sentence += f" until {_local_text(str(wait['until']))}"
     return f"{sentence}: {wait['message']}" if wait.get("message") else sentence
