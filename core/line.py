@@ -67,7 +67,7 @@ def work_of(activity: str, request: Mapping[str, Any]) -> tuple[str, dict[str, A
     if activity == NOTIFY:
         return "notify", {"channel": request.get("channel")}
     if activity in (PLAN, READ):
-        return "sync", only(request, "source", "kind")
+        return "sync", {"source": request.get("source"), "type": request.get("kind")}
     if activity == ANNOUNCE:
         return "event", {"event": SYNC_COMPLETED}
     return "compute", {"tool": request.get("tool", activity), **shown_arguments(request)}

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.digest import digest_of_text
-from core.errors import HistoryGone, RunNotEnded
+from core.errors import Conflict, HistoryGone, RunNotEnded
 from core.model import Frozen
 from core.run import ENDED, Run, RunOrigin
 from core.skill import Skill
+from core.sync import SYNC
 from core.tool import Actor
 from services.launch import Beginning, Once, fresh_run_id, settled
 from services.workspaces import approve_writes
@@ -58,6 +59,10 @@ class RetryService:
         idempotency_key: str | None = None,
     ) -> Run:
         """A new run of the same lineage, that is given what the old one finished."""
+        if run.skill == SYNC:
+            raise Conflict(
+                "a sync is not retried: sync its source again"
+            )
         asked = request.model_dump(mode="json")
         once = Once.of(idempotency_key, workspace.id, ["retry", run.run_id, asked])
         known = await self._launch.known(workspace.id, once)

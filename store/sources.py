@@ -162,6 +162,11 @@ class Sources:
             await _require_idle(connection, workspace, id)
             await connection.execute(DELETE, workspace, id)
 
+    async def require_idle(self, workspace: str, id: str) -> None:
+        """Raises Conflict while a sync is under way."""
+        async with self._pool.transaction() as connection:
+            await _require_idle(connection, workspace, id)
+
     # Who may write
 
     async def claim(self, workspace: str, id: str, run: str) -> str:
