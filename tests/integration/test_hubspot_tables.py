@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.crm import Kind
     from store.pool import Pool
 
-SYNCS = 12
+SYNCS = 5
 LAG = timedelta(milliseconds=40)
 WORKSPACE = "w-test"
 
