@@ -12,6 +12,7 @@ from core.skill import MAX_FILES, MAX_TEXT_FILE, MAX_UNPACKED
 from core.source import decode
 
 SKILL, FLOW, WORKFLOW = "SKILL.md", "flow.yaml", "workflow.py"
+EVALS = "evals/"
 MAX_FILE = 4 * 1024 * 1024
 MAX_PATH = 240
 _TEXTS = re.compile(r"(?:skill\.md|flow\.yaml|prompts/.*)\Z", re.IGNORECASE | re.DOTALL)

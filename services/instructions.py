@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from core.errors import InvalidArguments, NotFound
 from core.faults import near
-from core.files import FLOW, SKILL
+from core.files import EVALS, FLOW, SKILL
 from core.llm import Guide
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from core.tool import RunContext
     from services.library import Library
     from services.versions import Versions
@@ -36,8 +38,7 @@ class SkillInstructions:
             if found is None:
                 raise NotFound(f"there is no version {version[:12]} of `{skill}` any more")
             files = await self._files(workspace, skill, version)
-            others = tuple(sorted(path for path in files if path not in (SKILL, FLOW)))
-            known = Guide(instructions=found.skill.instructions, files=others)
+            known = Guide(instructions=found.skill.instructions, files=_named(files))
             self._known[place] = known
             if len(self._known) > MOST_REMEMBERED:
                 self._known.popitem(last=False)
@@ -57,3 +58,9 @@ class SkillInstructions:
         if built_in is not None and built_in.hash == version:
             return self._library.get(skill).files
         return await self._skills.files(workspace, version)
+
+
+def _named(files: Iterable[str]) -> tuple[str, ...]:
+    """Whoever is tested is not shown the tests."""
+    shown = (path for path in files if path not in (SKILL, FLOW) and not path.startswith(EVALS))
+    return tuple(sorted(shown))
