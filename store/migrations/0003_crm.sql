@@ -273,7 +273,7 @@ CREATE INDEX crm_accounts_words ON crm_accounts
     USING gin (crm_words(workspace_id, name || ' ' || coalesce(domain, '')));
 CREATE INDEX crm_contacts_words ON crm_contacts USING gin (crm_words(
     workspace_id,
-    name || ' ' || coalesce(email, '') || ' ' || translate(coalesce(email, ''), '@.', '  ')
+    name || ' ' || coalesce(email, '') || ' ' || replace(coalesce(email, ''), '@', ' ')
 ));
 -- A tsvector has room for 1 MB.
 ALTER TABLE crm_conversations ADD words tsvector NOT NULL GENERATED ALWAYS AS (crm_words(

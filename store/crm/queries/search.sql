@@ -24,7 +24,7 @@ WITH hits AS (
             AND crm_words(
                 p.workspace_id,
                 p.name || ' ' || coalesce(p.email, '') || ' '
-                    || translate(coalesce(p.email, ''), '@.', '  ')
+                    || replace(coalesce(p.email, ''), '@', ' ')
             ) @@ crm_asked(:workspace, :text)
         ORDER BY p.id LIMIT 1000
     )
