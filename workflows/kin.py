@@ -12,6 +12,7 @@ from core.run import Waiting
 
 # Each telling costs the parent's history some events; who changes more often is called running.
 MOST_TOLD = 20
+Asked = frozenset[tuple[str | None, str]]
 # Of executions that began before they told anybody.
 TOLD_TO_PARENTS = "waits-are-told-to-parents"
 
@@ -45,7 +46,7 @@ class Parent:
 
     def __init__(self, waits: Callable[[], tuple[Waiting, ...]]) -> None:
         self._waits = waits
-        self._told = False
+        self._told: Asked | None = None
         self._times = 0
         self._telling: asyncio.Task[None] | None = None
 
@@ -55,9 +56,9 @@ class Parent:
 
     @property
     def _is_news(self) -> bool:
-        if workflow.info().parent is None or bool(self._worth_telling()) == self._told:
+        if workflow.info().parent is None or asked(self._worth_telling()) == self._told:
             return False
-        return self._told or self._times < MOST_TOLD
+        return self._told is not None or self._times < MOST_TOLD
 
     def _worth_telling(self) -> tuple[Waiting, ...]:
         """Timers end by themselves, and may be many and short."""
@@ -70,12 +71,19 @@ class Parent:
         while self._is_news:
             if info.parent is None or not workflow.patched(TOLD_TO_PARENTS):
                 return  # with `_telling` set, nobody asks again
-            waits = self._worth_telling()
-            self._told = bool(waits)
+            waits = self._worth_telling() if self._times < MOST_TOLD else ()
+            self._told = asked(waits)
             self._times += 1
             parent = workflow.get_external_workflow_handle(info.parent.workflow_id)
             await tell(parent, WAITS, ChildWaits(child=info.workflow_id, waiting=waits))
         self._telling = None
+
+
+def asked(waits: tuple[Waiting, ...]) -> Asked | None:
+    """Whether it waits, and what people are asked: what else it waits for is worth no signal."""
+    if not waits:
+        return None
+    return frozenset((each.run, each.step) for each in waits if each.kind == "approval")
 
 
 async def tell(
