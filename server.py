@@ -12,8 +12,9 @@ import uvicorn
 from temporalio.client import Client
 
 from api.app import Doors, create_app
+from integrations import Connectors
 from llm.router import KeyChecks
-from outbound import Outbound
+from outbound import Guard, Outbound
 from process import open_models, run
 from services.furnishing import furnish
 from services.gateway import assemble
@@ -23,6 +24,8 @@ from services.temporal import converter
 from settings import Settings
 from store.pool import open_pool
 from store.sealing import Keyring
+from store.secrets import Secrets
+from store.source_files import SourceFiles
 from tools import specs
 
 if TYPE_CHECKING:
@@ -39,10 +42,11 @@ async def serve(settings: Settings) -> None:
     tools = specs()
     library = Library.load(settings.skills, tools)
     client = await connect(settings)
-    keyring = Keyring(settings.keys)
+    keyring, hosts = Keyring(settings.keys), frozenset(settings.http_allowed_hosts)
     async with (
         await open_pool(settings.database_url.get_secret_value()) as pool,
         open_models(settings, pool, keyring) as models,
+        Outbound(hosts, settings.own_endpoints) as outbound,
     ):
         gateway = assemble(
             client,
@@ -61,7 +65,13 @@ async def serve(settings: Settings) -> None:
             ),
             logs_after=timedelta(seconds=settings.archive_after),
             model_queue=settings.model_queue,
-            ways=Outbound(frozenset(settings.http_allowed_hosts), settings.own_endpoints),
+            ways=outbound,
+            connectors=Connectors(
+                Secrets(pool, keyring),
+                SourceFiles(pool),
+                outbound,
+                Guard(hosts, settings.own_endpoints),
+            ),
         )
 
         @asynccontextmanager

@@ -23,6 +23,7 @@ from api.routers import (
     runs,
     secrets,
     skills,
+    sources,
     webhooks,
     workspaces,
 )
@@ -38,6 +39,7 @@ ROUTERS = (
     workspaces.router,
     keys.router,
     secrets.router,
+    sources.router,
     skills.router,
     runs.router,
     llm.router,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from types import NoneType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -202,6 +202,9 @@ def _walk(kind: Any, path: list[Any]) -> tuple[list[str], type[BaseModel] | None
             kind = options[str(part)]
             continue
         names.append(str(part))
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+            continue
         fields = getattr(kind, "model_fields", {})
         if part in fields and number < len(path) - 1:
             kind = fields[part].annotation
@@ -215,8 +218,9 @@ def _required(kind: Any) -> Any:
 
 
 def _tag(option: Any) -> str | None:
-    action = getattr(option, "model_fields", {}).get("action")
-    return get_args(action.annotation)[0] if action else None
+    fields = getattr(option, "model_fields", {})
+    tag = fields.get("action") or fields.get("type")
+    return next(iter(get_args(tag.annotation)), None) if tag else None
 
 
 def _plain(value: Any) -> Any:

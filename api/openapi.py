@@ -43,6 +43,7 @@ TAGS = [
     {"name": "workspaces", "description": "Who owns what; everything lives in one."},
     {"name": "keys", "description": "What opens a workspace, and how far."},
     {"name": "secrets", "description": "What flows may send to some hosts, and nobody may read."},
+    {"name": "sources", "description": "Where business data comes from, and its syncs."},
     {"name": "llm", "description": "Which models answer, with whose keys, and what they may cost."},
     {"name": "health", "description": "Of the gateway and of what it needs."},
     {"name": "codec", "description": "Opens payloads for the Temporal Web UI and command line."},

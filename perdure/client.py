@@ -9,6 +9,7 @@ from perdure.llm import LLM
 from perdure.runs import Runs
 from perdure.secrets import Secrets
 from perdure.skills import Skills
+from perdure.sources import Sources
 from perdure.webhooks import Webhooks
 from perdure.wire import Wire
 from perdure.workspace import Readiness
@@ -68,6 +69,10 @@ class Client:
     @cached_property
     def skills(self) -> Skills:
         return Skills(self._wire, self.connection)
+
+    @cached_property
+    def sources(self) -> Sources:
+        return Sources(self._wire, self.connection)
 
     @cached_property
     def workspaces(self) -> Workspaces:

@@ -10,7 +10,7 @@ from perdure.connection import START
 from perdure.errors import BadUsage, NotUnderstood, Refused, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 
     from perdure.connection import Connection
 
@@ -55,7 +55,7 @@ class Wire:
         path: str,
         *,
         json: Any = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         patience: timedelta = timedelta(),

@@ -26,6 +26,7 @@ from services.retries import RetryService
 from services.runs import RunService
 from services.secrets import SecretService
 from services.skills import SkillService
+from services.sources import Connectors, SourceService
 from services.starter import Starter
 from services.temporal import Codec
 from services.versions import Versions
@@ -35,6 +36,7 @@ from services.workspaces import WorkspaceService
 from store.attempts import Attempts
 from store.budgets import Budgets
 from store.callbacks import Callbacks
+from store.crm.records import CRMRecords
 from store.event_waits import EventWaits
 from store.events import Events
 from store.keys import Keys
@@ -44,6 +46,8 @@ from store.runs import Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
 from store.skills import Skills
+from store.source_files import SourceFiles
+from store.sources import Sources
 from store.spending import Spending
 from store.waits import Waits
 from store.webhook_secrets import WebhookSecrets
@@ -65,6 +69,7 @@ class Gateway:
     keys: KeyService
     secrets: SecretService
     skills: SkillService
+    sources: SourceService
     runs: RunService
     actions: ActionService
     retries: RetryService
@@ -85,6 +90,7 @@ def assemble(
     library: Library,
     tools: Sequence[ToolSpec],
     ways: Ways,
+    connectors: Connectors,
     admin_key: str | None = None,
     temporal_ui: str | None = None,
     public_url: str | None = None,
@@ -120,6 +126,9 @@ def assemble(
         keys=KeyService(Keys(pool), admin_key),
         secrets=SecretService(Secrets(pool, keyring)),
         skills=skill_service,
+        sources=SourceService(
+            Sources(pool), SourceFiles(pool), CRMRecords(pool), connectors, launch, runs, live
+        ),
         runs=run_service,
         actions=ActionService(client, run_service),
         retries=RetryService(skill_service, versions, launch, live, callbacks),

@@ -161,6 +161,7 @@ async def open_site(
             library=Library.load(library, tools) if library else Library({}),
             tools=tools,
             ways=Outbound(HERE, OURS),
+            connectors=kernel.connectors,
             admin_key=ADMIN_KEY,
             temporal_ui=UI,
             task_queue=task_queue,

@@ -18,19 +18,28 @@ from temporalio.worker import Worker
 from activities.beginnings import Beginnings
 from activities.callbacks import CallbackActivities
 from activities.notify import NotifyActivities
+from activities.sync import SyncActivities
 from core.effects import MODEL_QUEUE, TASK_QUEUE
 from core.errors import HttpFailed, HttpFailedForNow
 from core.flow import Flow
 from core.run import ENDED, FlowInput, Run, RunOrigin, Workspace
 from core.tool import Actor, ToolContext
+from integrations import Connectors
 from integrations.slack import Slack
-from outbound import Outbound, Poster
+from outbound import Guard, Outbound, Poster
 from services.awaited import AwaitedEvents
 from services.callbacks import CallbackStarter
+from services.events import EventService
 from services.history import Histories
+from services.launch import Launch
+from services.library import Library
 from services.links import Links
+from services.live import Live
 from services.report_tokens import ReportTokens
+from services.starter import Starter
 from services.temporal import connect
+from services.versions import Versions
+from services.wakes import Wakes
 from store.attempts import Attempts
 from store.callbacks import Callbacks
 from store.deliveries import Deliveries
@@ -41,7 +50,12 @@ from store.reports import Reports
 from store.runs import NewRun, Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
+from store.skills import Skills
+from store.source_files import SourceFiles
+from store.sources import Sources
+from store.waits import Waits
 from store.webhook_secrets import WebhookSecrets
+from store.workspaces import Workspaces
 from tools.general import echo
 from tools.registry import Registry, tool
 from worker import Parts, make_worker
@@ -153,6 +167,8 @@ class Kernel:
     task_queue: str
     callbacks: CallbackActivities
     notices: NotifyActivities
+    connectors: Connectors
+    syncs: SyncActivities
 
     def worker(self, *python_skills: type) -> Worker:
         return make_worker(
@@ -162,6 +178,7 @@ class Kernel:
             self.task_queue,
             callbacks=self.callbacks,
             notices=self.notices,
+            syncs=self.syncs,
         )
 
     async def start(
@@ -237,6 +254,8 @@ async def open_kernel(
     runs, attempts = Runs(pool, keyring), Attempts(pool, keyring)
     histories = Histories(client, attempts, runs)
     world = World()
+    happened = Events(pool, keyring)
+    awaited = AwaitedEvents(happened, EventWaits(pool, keyring))
     parts = Parts(
         tools=world.registry(),
         secrets=Secrets(pool, keyring),
@@ -244,7 +263,7 @@ async def open_kernel(
         runs=runs,
         histories=histories,
         children=NoChildren(),
-        events=AwaitedEvents(Events(pool, keyring), EventWaits(pool, keyring)),
+        events=awaited,
         callbacks=CallbackStarter(client, task_queue),
     )
     async with Outbound(HERE, OURS) as outbound:
@@ -252,6 +271,15 @@ async def open_kernel(
         links = Links(namespace, gateway="https://perdure.example", tokens=tokens)
         callbacks = CallbackActivities(
             Callbacks(pool, keyring), runs, WebhookSecrets(pool, keyring), links, poster
+        )
+        connectors = Connectors(parts.secrets, SourceFiles(pool), outbound, Guard(HERE, OURS))
+        events = EventService(
+            happened,
+            Workspaces(pool),
+            Versions(Skills(pool), Library({})),
+            Launch(runs, Starter(client, task_queue)),
+            Live(client, histories, links),
+            Wakes(client, Waits(pool), awaited),
         )
         notices = NotifyActivities(
             {"slack": Slack(parts.secrets, poster)},
@@ -272,6 +300,8 @@ async def open_kernel(
             task_queue,
             callbacks,
             notices,
+            connectors,
+            SyncActivities(Sources(pool), connectors, events, attempts),
         )
 
 

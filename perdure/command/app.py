@@ -11,6 +11,7 @@ from perdure.command import (
     runs,
     secrets,
     skills,
+    sources,
     webhooks,
     workspaces,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "runs",
     "secrets",
     "skills",
+    "sources",
     "webhooks",
     "workspaces",
 ]

@@ -15,19 +15,26 @@ from perdure.command.spent import in_all
 from perdure.command.watch import watching
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
     from perdure.client import Client
     from perdure.command.output import Output
     from perdure.run import Run, Started
 
+SYNC = "perdure.sync"  # is started again instead: it goes on where the last one was
 GOES_ON = "the run goes on without us"
 
 
 async def follow(
-    client: Client, output: Output, started: Started, title: str, patience: timedelta | None
+    client: Client,
+    output: Output,
+    started: Started,
+    title: str,
+    patience: timedelta | None,
+    tell: Callable[[Output, Run], None] | None = None,
 ) -> ExitCode:
-    """Whoever leaves early leaves the run going on."""
+    """Whoever leaves early leaves the run going on; `tell` says how it ended."""
     run_id = started.run_id
     output.note(Styled("run ", "dim"), run_id)
     try:
@@ -43,7 +50,7 @@ async def follow(
     except asyncio.CancelledError:
         _part(output, run_id)
         raise
-    report(output, run)
+    (tell or report)(output, run)
     return OF_STATUS.get(run.status, ExitCode.FAILED)
 
 
@@ -79,7 +86,7 @@ def tell_end(output: Output, run: Run) -> None:
         output.note(f"  {place}{run.error.message} ({run.error.code}{tries})")
     if link := temporal_link(run):
         output.note(Styled("  ", ""), link)
-    if run.status in ("failed", "timed_out", "cancelled"):
+    if run.status in ("failed", "timed_out", "cancelled") and run.skill != SYNC:
         output.note("  go on where it stopped:  ", f"perdure runs retry {run.run_id}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.command.output import Piece, Styled
 from perdure.command.spent import Spent, call_words
+from perdure.command.tally import so_far
 
 if TYPE_CHECKING:
     from perdure.run import LogEvent
@@ -228,6 +229,8 @@ def _note(event: LogEvent) -> str:
     if event.kind == "step.waiting":
         wait = {**event.data, "kind": event.data.get("for"), "step": "this step"}
         return f"waiting for {_wait(wait)}"
+    if event.kind == "step.finished":
+        return so_far(event.data.get("output"))
     if event.kind not in ("step.failed", "step.retrying"):
         return ""
     code = event.data.get("code")

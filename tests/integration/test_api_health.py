@@ -77,6 +77,7 @@ async def test_temporal_away_is_said_soon_and_reading_goes_on(
         library=Library({}),
         tools=tools,
         ways=Outbound(),
+        connectors=site.kernel.connectors,
         admin_key=ADMIN_KEY,
     )
     stranded = Caller(create_app(gateway), ADMIN_KEY, owner.workspace)
@@ -117,6 +118,7 @@ async def test_postgres_away_is_said_soon(site: Site) -> None:
             library=Library({}),
             tools=(),
             ways=Outbound(),
+            connectors=site.kernel.connectors,
             admin_key=ADMIN_KEY,
             task_queue=site.kernel.task_queue,
         )
