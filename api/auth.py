@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Request, Security
+from fastapi import Depends, Path, Query, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
@@ -46,9 +46,13 @@ async def caller(
     access = await services.keys.find(presented)
     if access is None:
         raise Unauthorized("this key is not known")
+    refuse_strange(request)
+    return access
+
+
+def refuse_strange(request: Request) -> None:
     _refuse_nameless(request)
     _refuse_unknown_query(request)
-    return access
 
 
 Caller = Annotated[Access, Depends(caller)]
@@ -103,6 +107,29 @@ class OfRun:
 
 
 @dataclass(frozen=True)
+class OfReport(OfRun):
+    """A link that was signed for this report opens it too: browsers cannot send a key."""
+
+    async def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        request: Request,
+        run_id: Annotated[str, Path(description="the id of the run")],
+        services: Services,
+        key: Annotated[str | None, Security(in_header)],
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(as_bearer)],
+        token: Annotated[
+            str | None, Query(max_length=200, description="of a link, in place of a key")
+        ] = None,
+    ) -> Run:
+        if token is None or key is not None or bearer is not None:
+            access = await caller(request, services, key, bearer)
+            return (await super().__call__(run_id, access, services)).run
+        refuse_strange(request)
+        services.reports.admit(run_id, token)
+        return await services.runs.get(run_id, None)
+
+
+@dataclass(frozen=True)
 class Anywhere:
     """`admin` alone reaches what no workspace owns."""
 
@@ -126,6 +153,7 @@ CanRead = Annotated[Visit, Depends(InWorkspace("read"))]
 CanRun = Annotated[Visit, Depends(InWorkspace("run"))]
 CanManage = Annotated[Visit, Depends(InWorkspace("manage"))]
 CanReadRun = Annotated[RunVisit, Depends(OfRun(("read",)))]
+CanReadReport = Annotated[Run, Depends(OfReport(("read",)))]
 CanActOnRun = Annotated[RunVisit, Depends(OfRun(("run", "approve")))]
 Runner = Annotated[Access, Depends(Anywhere("run"))]
 Reader = Annotated[Access, Depends(Anywhere("read"))]

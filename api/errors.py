@@ -127,9 +127,13 @@ def problem(
     return JSONResponse(content | dict(more or {}), status, dict(headers or {}), MEDIA_TYPE)
 
 
+def status_of(error: PerdureError) -> int:
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
 async def _named(_: Request, error: Exception) -> Response:
     assert isinstance(error, PerdureError)
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    status = status_of(error)
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

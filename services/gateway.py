@@ -22,6 +22,7 @@ from services.llm import ANYTHING, LLMService, ModelOffer
 from services.logs import LogService
 from services.reconciler import Reconciler
 from services.report_tokens import ReportTokens
+from services.reports import ReportService
 from services.retries import RetryService
 from services.runs import RunService
 from services.secrets import SecretService
@@ -42,6 +43,7 @@ from store.events import Events
 from store.keys import Keys
 from store.leader import Leadership
 from store.llm_config import LLMConfigs
+from store.reports import Reports
 from store.runs import Runs
 from store.sealing import Keyring
 from store.secrets import Secrets
@@ -74,6 +76,7 @@ class Gateway:
     actions: ActionService
     retries: RetryService
     logs: LogService
+    reports: ReportService
     llm: LLMService
     webhooks: WebhookService
     events: EventService
@@ -102,6 +105,7 @@ def assemble(
     keyring = Keyring(encryption_keys)
     runs, skills = Runs(pool, keyring), Skills(pool)
     workspaces = Workspaces(pool)
+    workspace_service = WorkspaceService(workspaces)
     tokens = ReportTokens(encryption_keys.values())
     links = Links(client.namespace, temporal_ui, public_url, tokens)
     histories = Histories(client, Attempts(pool, keyring), runs)
@@ -122,7 +126,7 @@ def assemble(
     leadership = Leadership(pool, "reconciler")
     chores = [llm.look_after, events.finish_left, callbacks.look_after]
     return Gateway(
-        workspaces=WorkspaceService(workspaces),
+        workspaces=workspace_service,
         keys=KeyService(Keys(pool), admin_key),
         secrets=SecretService(Secrets(pool, keyring)),
         skills=skill_service,
@@ -133,6 +137,9 @@ def assemble(
         actions=ActionService(client, run_service),
         retries=RetryService(skill_service, versions, launch, live, callbacks),
         logs=LogService(histories),
+        reports=ReportService(
+            live, workspace_service, Reports(pool, keyring), versions, links, tokens
+        ),
         llm=llm,
         webhooks=WebhookService(WebhookSecrets(pool, keyring)),
         events=events,

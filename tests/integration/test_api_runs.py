@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from dirty_equals import IsStr
 
 from tests.gateway import ECHO, HELD, UI, Caller, Site
 from tests.kernel import eventually
@@ -32,6 +33,7 @@ async def test_a_run_that_is_waited_for_answers_with_its_output(site: Site, owne
     run_id = run["run_id"]
     assert run["links"] == {
         "run": f"/api/runs/{run_id}",
+        "report": IsStr(regex=rf"/api/runs/{run_id}/report\?token=\d+\.[\w-]{{43}}"),
         "temporal_ui": f"{UI}/namespaces/perdure/workflows/{run_id}",
     }
 
