@@ -1,8 +1,8 @@
-"""Business data in quantity, made by Postgres itself."""
+"""Business data in quantity, made by Postgres itself, and what can be asked of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncpg
@@ -10,6 +10,70 @@ if TYPE_CHECKING:
 LARGE, SMALL = "w0", "w1"
 DEALS = 100_000
 ACTIVITIES = 1_000_000
+
+LONG = "last_800_days"
+FILTERED: dict[str, Any] = {
+    "pipeline": "Pipeline 1",
+    "owner": "Owner 7",
+    "segment": "smb",
+    "min_amount": 1000,
+}
+# Each tool at least once: as it is asked most, over a long time, and filtered.
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("crm_open_deals", {}),
+    ("crm_open_deals", FILTERED),
+    ("crm_open_deals", {"stage": "Stage 2", "category": "commit", "order_by": "close_date"}),
+    ("crm_open_deals", {"closing_from": "2026-01-01", "in_stage_since": "2026-01-01"}),
+    ("crm_new_deals", {}),
+    ("crm_new_deals", {"period": LONG, **FILTERED}),
+    ("crm_won_deals", {}),
+    ("crm_won_deals", {"period": LONG}),
+    ("crm_lost_deals", {}),
+    ("crm_lost_deals", {"period": LONG}),
+    ("crm_get_deal", {"deal_id": "hs:0"}),
+    ("crm_stale_deals", {}),
+    ("crm_stale_deals", FILTERED),
+    ("crm_at_risk_deals", {}),
+    ("crm_at_risk_deals", FILTERED),
+    ("crm_slipped_deals", {}),
+    ("crm_activity_gaps", {}),
+    ("crm_activity_gaps", {"days": 800, **FILTERED}),
+    ("crm_single_threaded_deals", {}),
+    ("crm_close_date_pushes", {}),
+    ("crm_close_date_pushes", {"days": 90, "min_pushes": 1}),
+    ("crm_amount_changes", {}),
+    ("crm_missing_fields", {}),
+    ("crm_missing_fields", {"fields": ["contacts"]}),
+    ("crm_pipeline_by_stage", {}),
+    ("crm_pipeline_by_owner", {}),
+    ("crm_pipeline_by_segment", {}),
+    ("crm_pipeline_by_segment", FILTERED),
+    ("crm_forecast", {}),
+    ("crm_forecast", {"period": LONG}),
+    ("crm_quota_coverage", {}),
+    ("crm_owner_load", {}),
+    ("crm_stage_conversion", {}),
+    ("crm_stage_conversion", {"period": LONG}),
+    ("crm_stage_velocity", {}),
+    ("crm_stage_velocity", {"period": "last_30_days", **FILTERED}),
+    ("crm_win_rate", {"by": "owner"}),
+    ("crm_win_rate", {"period": LONG, "by": "month"}),
+    ("crm_cycle_time", {"by": "segment"}),
+    ("crm_cycle_time", {"period": LONG}),
+    ("crm_conversations", {}),
+    ("crm_conversations", {"deal_id": "hs:0", "period": LONG}),
+    ("crm_conversations", {"account_id": "hs:a0", "period": LONG}),
+    ("crm_conversations", {"owner": "Owner 7", "period": LONG}),
+    ("crm_mentions", {"term": "budget is frozen", "period": LONG}),
+    ("crm_mentions", {"term": "like it", "period": LONG}),
+    ("crm_mentions", {"term": "budget", "deal_id": "hs:0"}),
+    ("crm_contact_roles", {}),
+    ("crm_contact_roles", {"deal_id": "hs:0"}),
+    ("crm_contact_roles", {"without_role": "decision maker"}),
+    ("crm_get_account", {"account_id": "hs:a0"}),
+    ("crm_search", {"text": "person 1"}),
+    ("crm_search", {"text": "deal ab"}),
+]
 
 INDEXES = """
     SELECT i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS of,
@@ -19,16 +83,21 @@ INDEXES = """
     WHERE i.indrelid::regclass::text LIKE 'crm\\_%'
 """
 
-# Ten workspaces share the tables, and one has more than a third of all; ids are the same in each.
-# A deal of number n is open where n % 7 = 0, and created in the last two years.
+# Ten workspaces share the tables, and the first has four tenths of all; each begins to number its
+# own at 0. A deal of number n is open where n % 7 = 0; they were created in the last two years.
 MUCH = f"""
     INSERT INTO workspaces (id, name, timezone)
         SELECT 'w' || w, 'W', 'Europe/Berlin' FROM generate_series(0, 9) w;
     CREATE UNLOGGED TABLE made AS
-        SELECT CASE WHEN n % 10 < 4 THEN 'w0' ELSE 'w' || n / 10 % 9 + 1 END AS w,
-            n, 'hs:' || n AS id, n % 7 = 0 AS is_open,
+        SELECT w, n, 'hs:' || n AS id, n % 7 = 0 AS is_open,
             now() - (n::bigint * 7919 % 730) * interval '1 day' AS created_at
-        FROM generate_series(0, {DEALS - 1}) n;
+        FROM (
+            SELECT 'w' || w AS w, row_number() OVER (PARTITION BY w ORDER BY i) - 1 AS n
+            FROM generate_series(0, {DEALS - 1}) i
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN i % 10 < 4 THEN 0 ELSE i % 9 + 1 END AS w
+            ) AS whose
+        ) AS numbered;
     INSERT INTO crm_owners (workspace_id, id, source_id, name, email, modified_at)
         SELECT 'w' || w, 'hs:o' || n, 'hs', 'Owner ' || n, 'o' || n || '@example.com', now()
         FROM generate_series(0, 9) w, generate_series(0, 39) n;
