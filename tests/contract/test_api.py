@@ -30,6 +30,7 @@ def test_paths_verbs_and_scopes() -> None:
             "GET /api/health/llm manage",
             "GET /api/runs/{run_id} read",
             "GET /api/runs/{run_id}/log read",
+            "GET /api/runs/{run_id}/report read",
             "GET /api/webhooks/skills/{skill}/runs/{run_id} read",
             "GET /api/workers read",
             "GET /api/workspaces read",
