@@ -30,7 +30,8 @@ class Words:
         alternatives = [rf"\b(?:{_alternatives(self.phrases)})"]
         if self.what:
             what, how = rf"\b(?:{_alternatives(self.what)})", rf"\b(?:{_alternatives(self.how)})"
-            alternatives += [rf"{what}[^;]{{0,60}}{how}", rf"{how}[^;]{{0,40}}{what}"]
+            between = r"(?:(?!\b(?:not|never)\b|n['’]t\b)[^;])"
+            alternatives += [rf"{what}{between}{{0,60}}{how}", rf"{how}{between}{{0,40}}{what}"]
         return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
