@@ -25,11 +25,13 @@ from core.effects import (
     DECIDE,
     PAUSE,
     RESUME,
+    WAKE,
     ChildReady,
     ChildRequest,
     ModelReply,
     ModelRequest,
 )
+from core.errors import BudgetExceeded
 from core.flow import Flow
 from core.run import RunOrigin
 from core.tool import Actor
@@ -40,7 +42,7 @@ from store.schema import migrate
 from tests.kernel import Kernel, open_kernel, with_children
 from tests.receiver import Received, Receiver, reply
 from tests.servers import Servers
-from tests.talk import Talk, says
+from tests.talk import Said, Talk, says
 from tests.workflow.continuing import Continuing
 from tests.workflow.flows import QUICK, flow, watched
 from worker import python_skills
@@ -160,6 +162,15 @@ async def models(kernel: Kernel) -> Handle:
     return await kernel.start(flow(reads, {**sorts, "for_each": ["x", "y"]}, thinks, writes))
 
 
+async def short_of_budget(kernel: Kernel) -> Handle:
+    step = {"kind": "generate", "id": "paid", "prompt": "${string(item)}", "concurrency": 30}
+    handle = await kernel.start(flow({**step, "for_each": "${range(201)}"}))
+    await kernel.status(handle, "waiting")
+    kernel.world.mended = True
+    await handle.signal(WAKE)
+    return handle
+
+
 async def called_back(kernel: Kernel) -> Handle:
     """Of a run that never began, whose receiver is down at first."""
     request = CallbackRequest(run=f"told-{uuid4().hex[:12]}", workspace=kernel.workspace.id)
@@ -188,6 +199,17 @@ async def called_back(kernel: Kernel) -> Handle:
         handle = kernel.client.get_workflow_handle(f"{request.run}/callback")
         await handle.result()
     return handle
+
+
+def spending(kernel: Kernel) -> Callable[[ModelRequest], Said]:
+    """What has to be paid for is refused until there is budget."""
+
+    def say(request: ModelRequest) -> Said:
+        if request.context.path.startswith("paid[") and not kernel.world.mended:
+            return BudgetExceeded("no tokens are left", resets_at="2099-01-01T00:00:00+00:00")
+        return answered(request)
+
+    return say
 
 
 def answered(request: ModelRequest) -> ModelReply:
@@ -221,6 +243,7 @@ SCENARIOS: dict[str, Callable[[Kernel], Awaitable[Handle]]] = {
         continued,
         models,
         called_back,
+        short_of_budget,
     )
 }
 
@@ -264,7 +287,7 @@ class OneChild:
 async def record(kernel: Kernel, name: str) -> None:
     kernel = with_children(kernel, OneChild(kernel))
     skills = python_skills(Path(__file__).parents[2] / "skills")
-    async with kernel.worker(Continuing, *skills), Talk(kernel, answered).worker():
+    async with kernel.worker(Continuing, *skills), Talk(kernel, spending(kernel)).worker():
         handle = await SCENARIOS[name](kernel)
         with suppress(WorkflowFailureError):
             await handle.result()
