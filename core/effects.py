@@ -197,7 +197,7 @@ class ChildReady(Frozen):
 class EventRequest(Frozen):
     """Looks for an event that a step waits for; `known` is what `matching` reads besides it.
 
-    `wait` names the wait among those of the run. `patience` ends with `over`: the wait is given up
+    `taken` are events that the run was given by the one it retries; `wait` names the wait among those of the run. `patience` ends with `over`: the wait is given up
     where nothing is found now.
     """
 
@@ -205,6 +205,7 @@ class EventRequest(Frozen):
     event: str
     matching: str | None = None
     known: dict[str, Any] = Field(default_factory=dict[str, Any])
+    taken: tuple[str, ...] = ()
     since: datetime
     until: datetime | None = None
     patience: Literal["lasts", "over"] = "lasts"

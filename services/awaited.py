@@ -31,14 +31,20 @@ class AwaitedEvents:
             return _reply(await self._events.at(wait.workspace, wait.taken))
         while (found := await self._next(wait)) is not None:
             seq, event = found
-            if await self._waits.take(wait, seq):
+            if event.id not in request.taken and await self._taken(wait, seq):
                 return _reply(event)
-            if await self._waits.find(wait.workspace, wait.run, wait.step) is None:
-                raise Unavailable("this wait has just changed: look again")
             wait = await self._waits.pass_by(wait, seq)
         if request.patience == "over":
             await self._waits.give_up(wait)
         return EventReply()
+
+    async def _taken(self, wait: EventWait, seq: int) -> bool:
+        """False where another step of the run has it."""
+        if await self._waits.take(wait, seq):
+            return True
+        if await self._waits.find(wait.workspace, wait.run, wait.step) is None:
+            raise Unavailable("this wait has just changed: look again")
+        return False
 
     async def concerns(self, stirred: Stirred) -> bool:
         """Whether the run should look: waking it for each event would fill its history."""

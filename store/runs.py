@@ -51,6 +51,9 @@ QUEUE = """
 # Records may come twice, late, or for a row that a restored database does not have. What a crash
 # loses of an open run's, the reconciler mends, so those need not wait for the disk.
 RECORD = """
+    WITH forgotten AS (
+        DELETE FROM waits WHERE $14::boolean AND workspace_id = $2 AND run_id = $1
+    )
     INSERT INTO runs AS known (
         run_id, workspace_id, skill, version, status, trigger, actor_kind, actor_id, parent,
         lineage, retry_of, seq, created_at, started_at, completed_at, error_code, error,
@@ -77,16 +80,24 @@ RECORD = """
 # What Temporal says of a run stands against what the row says; where they agree, the run's own
 # record, which knows more, stays.
 SETTLE = """
-    UPDATE runs SET
-        status = $2,
-        completed_at = $3,
-        archived_at = NULL,
-        error_code = $4,
-        error = $5,
-        waiting_for = NULL,
-        output = coalesce($6, output)
-    WHERE run_id = $1 AND (status <> $2 OR (completed_at IS NULL) <> ($3::timestamptz IS NULL))
-    RETURNING run_id
+    WITH settled AS (
+        UPDATE runs SET
+            status = $2,
+            completed_at = $3,
+            archived_at = NULL,
+            error_code = $4,
+            error = $5,
+            waiting_for = NULL,
+            output = coalesce($6, output)
+        WHERE run_id = $1 AND (status <> $2 OR (completed_at IS NULL) <> ($3::timestamptz IS NULL))
+        RETURNING run_id, workspace_id, completed_at
+    ),
+    forgotten AS (
+        DELETE FROM waits USING settled
+        WHERE waits.workspace_id = settled.workspace_id AND waits.run_id = settled.run_id
+            AND completed_at IS NOT NULL
+    )
+    SELECT run_id FROM settled
 """
 
 KEYED = "SELECT * FROM runs WHERE workspace_id = $1 AND idempotency_hash = $2"

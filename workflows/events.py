@@ -32,7 +32,10 @@ async def await_event(
     known = run.given(call.path, looks.digest)
     if known is not None:
         run.settle(Settled(path=call.path, kind="wait", status="succeeded", given=True))
-        return EventReply.model_validate(known.output).event
+        came = EventReply.model_validate(known.output).event
+        if came is not None:
+            run.given_events.append(came["id"])
+        return came
     came = await looks.look("lasts")
     if came is not None:
         return came
@@ -109,6 +112,7 @@ class Looks:
             event=call.event,
             matching=call.matching,
             known=call.known,
+            taken=tuple(run.given_events),
             since=self._since,
             until=self.until,
             patience=patience,

@@ -57,6 +57,7 @@ class RunState:
         self.decisions: dict[str, dict[str, Any]] = {}
         self.woken = 0
         self.stirred: Counter[str] = Counter()  # by wait
+        self.given_events: list[str] = []
         self.children: dict[str, workflow.ChildWorkflowHandle[Any, Any]] = {}
         self._children = Children(run_id)
         self._parent = Parent(self._all_waits)
