@@ -45,6 +45,7 @@ from tests.servers import Servers
 from tests.talk import Said, Talk, says
 from tests.workflow.continuing import Continuing
 from tests.workflow.flows import QUICK, flow, watched
+from tests.workflow.telling import Telling
 from worker import python_skills
 
 FOLDER = Path(__file__).parent / "histories"
@@ -212,6 +213,24 @@ def spending(kernel: Kernel) -> Callable[[ModelRequest], Said]:
     return say
 
 
+async def events(kernel: Kernel) -> Handle:
+    """One that comes while the run waits, one that came before, and one that does not come."""
+    telling = Telling.of(kernel)
+    wait = {"kind": "wait", "event": "signed"}
+    late = {"id": "late", "on_error": "continue", "length": "200ms"}
+    steps = flow(
+        {**wait, "id": "first", "matching": "event.data.n > inputs.n", "length": "1h"},
+        {**wait, "id": "second"},
+        {**wait, **late},
+        watched("after", "${steps.first.data.n + steps.second.data.n}"),
+    )
+    handle = await kernel.start(steps, {"n": 1})
+    await telling.noted()
+    await telling.tell("signed", n=1)
+    await telling.tell("signed", n=2)
+    return handle
+
+
 def answered(request: ModelRequest) -> ModelReply:
     """Wrong at first where that is mended, and with tools at first where there are some."""
     match request.capability:
@@ -242,6 +261,7 @@ SCENARIOS: dict[str, Callable[[Kernel], Awaitable[Handle]]] = {
         python_skill,
         continued,
         models,
+        events,
         called_back,
         short_of_budget,
     )

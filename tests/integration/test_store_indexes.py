@@ -14,6 +14,8 @@ from store import (
     budgets,
     callbacks,
     deliveries,
+    event_waits,
+    events,
     keys,
     llm_config,
     notices,
@@ -81,6 +83,17 @@ MUCH = """
     INSERT INTO waits (workspace_id, run_id, step, kind, stirred)
         SELECT 'w' || n % 1000, 'r' || n, 's', 'budget', (n % 50 = 0)::int
         FROM generate_series(0, 2999) n;
+    INSERT INTO events (
+        workspace_id, event_id, name, data, id_hash, request_hash, actor_kind, actor_id, at,
+        dispatched_at
+    )
+        SELECT 'w' || n % 3, 'e' || n, 'n' || n % 20, '', sha256(n::text::bytea), '', 'key', 'k',
+            now() - (20000 - n) * interval '1 minute', CASE WHEN n % 50 > 0 THEN now() END
+        FROM generate_series(0, 19999) n;
+    INSERT INTO waits (workspace_id, run_id, step, kind, event, taken)
+        SELECT 'w' || n % 3, 'r' || n, 'e', 'event', 'n' || n % 20,
+            CASE WHEN n % 50 > 0 THEN n END
+        FROM generate_series(0, 9999) n;
     INSERT INTO notices (workspace_id, key, kind, data, delivered_at)
         SELECT 'w' || n % 1000, 'k' || n, 'budget_alert', '{}', CASE WHEN n % 50 > 0 THEN now() END
         FROM generate_series(0, 2999) n;
@@ -159,6 +172,24 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "reserving a call": (budgets.RESERVE, (*ASKED, NOW)),
     "settling a call": (budgets.CLOSE, ("w1", 1, ["reserved"], "settled", *USED)),
     "holding the config": (budgets.HOLD, ("w1",)),
+    "stirring those who wait for an event": (waits.STIR_EVENT, ("w1", "n1")),
+    "noting a wait for an event": (
+        event_waits.NOTE,
+        ("w1", "r1", "s", NOW, "n1", b"", "r1", NOW),
+    ),
+    "a wait for an event": (event_waits.FIND, ("w1", "r1", "e")),
+    "passing an event by": (event_waits.PASS_BY, ("w1", "r1", "e", 1)),
+    "taking an event": (event_waits.TAKE, ("w1", "r1", "e", 1)),
+    "giving up a wait": (event_waits.GIVE_UP, ("w1", "r1", "e")),
+    "the event of an id": (events.FIND_KEYED, ("w1", b"")),
+    "an event": (events.FIND, ("w1", "e1")),
+    "newest events": (events.PAGE, ("w1", None, None, None, 51)),
+    "a later page of events": (events.PAGE, ("w1", None, None, "e1", 51)),
+    "newest events of a name": (events.PAGE, ("w1", "n1", None, None, 51)),
+    "events that nobody dispatched": (events.UNDISPATCHED, (timedelta(seconds=5), 100)),
+    "planning an event": (events.PLAN, ("w1", 1, b"")),
+    "having dispatched an event": (events.DISPATCHED, ("w1", 1)),
+    "events after one": (events.FOLLOWING, ("w1", "n1", 1, 50)),
     "stirring waits": (waits.STIR, ("w1", "budget")),
     "dead calls": (budgets.DEAD, (NOW - timedelta(days=13), 100)),
     "a month": (spending.MONTH, ("w1", PERIOD)),
@@ -183,7 +214,9 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "a workspace": (workspaces.GET, ("w1",)),
     "workspaces": (workspaces.PAGE, ("w1", 51)),
 }
-SORTED_BY_THE_INDEX = {name for name in QUERIES if "runs" in name} | {"workspaces"}
+SORTED_BY_THE_INDEX = {name for name in QUERIES if "runs" in name or "events" in name} | {
+    "workspaces"
+}
 
 
 @pytest.fixture

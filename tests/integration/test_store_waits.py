@@ -40,8 +40,10 @@ async def topped_up(ledger: Ledger, tokens: int = 1000) -> None:
 
 async def test_who_was_refused_is_noted(waits: Waits, ledger: Ledger, pool: Pool) -> None:
     assert await waits.stirred(10) == []
-    rows = await pool.fetch("SELECT workspace_id, run_id, step, kind, until, stirred, woken FROM waits "
-        "ORDER BY workspace_id")
+    rows = await pool.fetch(
+        "SELECT workspace_id, run_id, step, kind, until, stirred, woken FROM waits "
+        "ORDER BY workspace_id"
+    )
     assert [tuple(row) for row in rows] == [
         (workspace, "r1", "report", "budget", datetime(2026, 12, 1, tzinfo=UTC), 0, 0)
         for workspace in ("acme", "globex")
