@@ -12,11 +12,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.crm import tools_p95
 from bench.measure import Pair, Runs, gateway_start
 from bench.models import LOOP, Models
 from bench.stack import open_bench
 
 MS = 1000
+OF_TOOLS = "tools over 1,000,000 activities, p95 ms"
 
 
 async def measure(scale: int) -> dict[str, Any]:
@@ -43,6 +45,7 @@ async def measure(scale: int) -> dict[str, Any]:
                 "of it Temporal's own, p50 ms": starts * MS,
                 "added by the gateway, ms": (over_http - starts) * MS,
             },
+            OF_TOOLS: await tools_p95(bench.postgres, 5 * scale),
         }
 
 
@@ -68,6 +71,10 @@ def show(found: dict[str, Any]) -> None:
     console.print(table)
     for name, value in found["gateway"].items():
         console.print(f"{name}: {value:.1f}")
+    tools = Table("", *next(iter(found[OF_TOOLS].values())), title=OF_TOOLS)
+    for name, row in found[OF_TOOLS].items():
+        tools.add_row(name, *(f"{value:.0f}" for value in row.values()))
+    console.print(tools)
 
 
 def main() -> None:

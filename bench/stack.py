@@ -40,6 +40,7 @@ class Bench:
     key: str
     demo_url: str
     memory: Memory
+    postgres: Path
 
 
 @asynccontextmanager
@@ -68,6 +69,7 @@ async def open_bench() -> AsyncGenerator[Bench]:
                 credentials["workspace_key"],
                 environment["BENCH_DEMO_URL"],
                 Memory(installation.pid("worker"), by_hand.pid),
+                Home(installation.home).postgres,
             )
         finally:
             by_hand.kill()
