@@ -66,6 +66,12 @@ class Runs:
     async def get(self, run_id: str) -> Run:
         return Run.read(await self._wire.get(at("runs", run_id)))
 
+    async def report(
+        self, run_id: str, format: Literal["html", "markdown", "slack", "json"] = "markdown"
+    ) -> str:
+        """What the run gave, as people read it."""
+        return await self._wire.text(at("runs", run_id, "report"), {"format": format})
+
     async def list_page(
         self,
         *,

@@ -49,6 +49,13 @@ class Wire:
     async def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         return await self.send("GET", path, params=params)
 
+    async def text(self, path: str, params: Mapping[str, Any]) -> str:
+        """Whatever the gateway answers, as it is."""
+        response = await self._answer(self._http.build_request("GET", path, params=_given(params)))
+        if response.is_error or response.is_redirect:
+            raise self._refused(response)
+        return response.text
+
     async def send(
         self,
         method: str,

@@ -11,8 +11,10 @@ from perdure.command.exits import OF_STATUS, ExitCode
 from perdure.command.output import Piece, Styled, status_piece
 from perdure.command.plain import as_json, plain
 from perdure.command.progress import in_words, waits_of
+from perdure.command.reading import FEW, show_report
 from perdure.command.spent import in_all
 from perdure.command.watch import watching
+from perdure.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +69,15 @@ def report(output: Output, run: Run) -> None:
         output.document(run.document())
         return
     tell_end(output, run)
-    if run.status == "succeeded":
+    if run.status != "succeeded":
+        return
+    told = Report.find(run.output)
+    if told is None:
         sys.stdout.write(in_full(run.output) + "\n")
+        return
+    show_report(output, told, FEW)
+    output.note(Styled("\n  all of it:     ", "dim"), f"perdure report {run.run_id}")
+    output.note(Styled("  in a browser:  ", "dim"), f"perdure report {run.run_id} --open")
 
 
 def tell_end(output: Output, run: Run) -> None:

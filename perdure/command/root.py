@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-ORDER = ("run", "runs", "skills", "llm", "workspaces", "keys", "secrets", "doctor", "up")
+ORDER = ("run", "report", "runs", "skills", "llm", "workspaces", "keys", "secrets", "doctor", "up")
 
 
 class ByUse(TyperGroup):
