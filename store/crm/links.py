@@ -54,6 +54,9 @@ ADD_CONVERSATION_DEALS = """
     ON CONFLICT DO NOTHING
 """
 
+FORGET_CHANGES = """
+    DELETE FROM crm_deal_changes WHERE workspace_id = $1 AND deal_id = ANY($2::text[])
+"""
 # Before the deals are put: what a field was and will be, where the source tells no history of it.
 # $1 workspace, $2 source, $3 records as JSON.
 NOTE_CHANGES = """
@@ -174,6 +177,11 @@ class Links:
         """Before what takes their place, or for good."""
         for statement in DROPS.get(kind, ()):
             await self._connection.execute(statement, self._workspace, list(keys))
+
+    async def forget_past(self, kind: Kind, keys: Collection[str]) -> None:
+        """Of what its source says is gone; what only was not seen may come back as it was."""
+        if kind == "deals" and keys:
+            await self._connection.execute(FORGET_CHANGES, self._workspace, list(keys))
 
     async def settle(self, kind: Kind, keys: Collection[str]) -> None:
         statement = {"deals": SETTLE_THESE, "pipelines": SETTLE_THOSE_IN}.get(kind)

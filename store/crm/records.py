@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 # Two writers of one source would deadlock on its rows, and miss each other's changes.
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('crm/' || $1 || '/' || $2, 0))"
-FORGET_CHANGES = """
-    DELETE FROM crm_deal_changes WHERE workspace_id = $1 AND deal_id = ANY($2::text[])
-"""
 AT_ONCE = 5_000
 
 
@@ -76,9 +73,9 @@ class CRMRecords:
             await connection.execute(ONE_AT_A_TIME, workspace, source)
             rows = await connection.fetch(TABLES[kind].forget, workspace, source, AT_ONCE)
             keys = [row["id"] for row in rows]
-            await Links(connection, workspace, source).drop(kind, keys)
-            if kind == "deals":
-                await connection.execute(FORGET_CHANGES, workspace, keys)
+            links = Links(connection, workspace, source)
+            await links.drop(kind, keys)
+            await links.forget_past(kind, keys)
             return len(keys)
 
 
@@ -129,6 +126,7 @@ async def _write_kind(
         await connection.execute(table.seen, workspace, seen, sync)
     if changed and kind in DROPS:
         await links.drop(kind, changed)
+        await links.forget_past(kind, [row["id"] for row in rows if row["is_deleted"]])
         await links.follow(records, changed)
         await links.settle(kind, changed)
     deleted = sum(row["is_deleted"] and row["was_there"] for row in rows)
