@@ -5,7 +5,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quie
 	--universal --python-version 3.11 --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench lock fmt
+.PHONY: help setup up test check demo bench lock fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ check: setup ## Format, lint, types, imports: everything short of the tests
 	@$(RUN) ruff check .
 	@.venv/bin/basedpyright
 	@.venv/bin/lint-imports
+
+demo: setup ## Date the demo company's data today, in what `make up` runs
+	@$(RUN) dev.demo.load
 
 bench: setup ## Measure runs beside a hand-written Temporal workflow
 	@$(RUN) bench

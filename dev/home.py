@@ -10,6 +10,7 @@ import secrets
 import shlex
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class Home:
         self._keys = path / "keys.json"
         self._credentials = path / "credentials.json"
         self._environment = path / "environment"
+        self._demo_data = path / "demo-data"
 
     def log(self, name: str) -> Path:
         return self._folder("logs") / f"{name}.log"
@@ -82,6 +84,16 @@ class Home:
         """For a shell or a process that wants to belong here, in the form both can read."""
         lines = [f"{name}={shlex.quote(value)}" for name, value in sorted(settings.items())]
         write_private(self._environment, "\n".join([*lines, ""]))
+
+    def demo_data(self) -> date | None:
+        """Of which day the demo company is; kept when it is removed, so that it stays away."""
+        try:
+            return date.fromisoformat(self._demo_data.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def note_demo_data(self, day: date) -> None:
+        write_private(self._demo_data, day.isoformat())
 
     def _folder(self, name: str) -> Path:
         folder = self.path / name

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 DATABASE = "perdure"
 NAMESPACE = "perdure"
 PROVIDER_KEYS = ("ANTHROPIC_API_KEY", "FIREWORKS_API_KEY", "OPENAI_API_KEY")
+DEMO_DATA = "PERDURE_DEMO_DATA"
 PORT, TEMPORAL_PORT, UI_PORT = "PERDURE_PORT", "PERDURE_TEMPORAL_PORT", "PERDURE_TEMPORAL_UI_PORT"
 
 Worker = Literal["here", "elsewhere"]
+DemoData = Literal["at first", "never"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Plan:
     namespace: str
     # Where the demo model answers, which it does only while no provider's key is set.
     demo_port: int | None
+    demo_data: DemoData
 
     @classmethod
     def from_environment(cls, worker: Worker) -> Plan:
@@ -47,6 +50,7 @@ class Plan:
             database_url=os.environ.get("DATABASE_URL") or None,
             temporal_address=temporal_address,
             namespace=os.environ.get("TEMPORAL_NAMESPACE") or NAMESPACE,
+            demo_data="never" if os.environ.get(DEMO_DATA) == "0" else "at first",
             demo_port=None if any(map(os.environ.get, PROVIDER_KEYS)) else ports.free(),
         )
 

@@ -15,11 +15,12 @@ from temporalio.service import RPCError
 from core.effects import TASK_QUEUE
 from core.errors import Unavailable
 from dev import ports, postgres, temporal
+from dev.demo.load import load_at_first
 from dev.errors import CannotStart
 from dev.plan import DATABASE, TEMPORAL_PORT, UI_PORT
 from dev.supervisor import Child, Ready, Service
 from dev.tether import tethered
-from dev.workspace import ID, Gateway
+from dev.workspace import ID, Gateway, client_of
 from services.namespace import ensure_namespace
 from store.schema import MigrationChanged, migrate
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dev.terminal import Terminal
 
 ANSWERS_WITHIN = timedelta(seconds=15)
+FIRST_REPORT = "pipeline-hygiene"
 # What the demo model says to built-in skills, computed from what it is sent.
 DEMO_HANDLERS = (
     "dev.demo.meeting_notes:answer",
@@ -61,7 +63,8 @@ class Stack:
             for child in self._parts:
                 self._terminal.follow(child.name, child.log)
             await asyncio.gather(*(self._start(child, group) for child in self._parts))
-            await self._welcome(started)
+            key = await self._welcome(started)
+            await self._furnish_workspace(key)
 
     async def stop(self) -> None:
         for children in (self._parts, self._servers):
@@ -168,7 +171,8 @@ class Stack:
                 raise
             self._terminal.say(f"could not prepare the namespace {self._plan.namespace}: {error}")
 
-    async def _welcome(self, started: float) -> None:
+    async def _welcome(self, started: float) -> str:
+        """The workspace's key."""
         known = self._home.credentials().get("workspace_key")
         admin = self._settings["PERDURE_ADMIN_KEY"]
         try:
@@ -186,12 +190,19 @@ class Stack:
         self._home.publish(credentials)
         self._terminal.say(f"ready in {time.monotonic() - started:.1f} s")
         self._terminal.say(_summary(credentials, self._home.path, self._plan))
+        return key
+
+    async def _furnish_workspace(self, key: str) -> None:
+        if self._plan.demo_data == "never" or self._plan.worker == "elsewhere":
+            return
+        async with client_of(self._plan.url, key) as client:
+            await load_at_first(client, ID, self._home, self._terminal.say)
+        if self._home.demo_data():
+            self._terminal.say(f"try: {_command()} run {FIRST_REPORT}")
 
 
 def _summary(credentials: dict[str, str], home: Path, plan: Plan) -> str:
-    command = (
-        "perdure" if shutil.which("perdure") else _near(Path(sys.executable).with_name("perdure"))
-    )
+    command = _command()
     lines = [
         "",
         f"  API           {credentials['url']}  (its pages: {credentials['url']}/docs)",
@@ -207,6 +218,12 @@ def _summary(credentials: dict[str, str], home: Path, plan: Plan) -> str:
     if plan.worker == "elsewhere":
         lines.insert(-2, f"  No worker runs here: start one with {command} worker")
     return "\n".join(lines)
+
+
+def _command() -> str:
+    if shutil.which("perdure"):
+        return "perdure"
+    return _near(Path(sys.executable).with_name("perdure"))
 
 
 def _near(path: Path) -> str:

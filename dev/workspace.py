@@ -48,8 +48,13 @@ class Gateway:
                 await asyncio.sleep(LOOK_EVERY)
 
     def _client(self) -> httpx2.AsyncClient:
-        # A proxy of the user's would not find our loopback.
-        return httpx2.AsyncClient(base_url=self._url, trust_env=False, timeout=10)
+        return client_of(self._url)
+
+
+def client_of(url: str, key: str | None = None) -> httpx2.AsyncClient:
+    # A proxy of the user's would not find our loopback.
+    headers = _key(key) if key else {}
+    return httpx2.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=10)
 
 
 def _key(key: str) -> dict[str, str]:

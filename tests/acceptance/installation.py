@@ -30,7 +30,9 @@ class Installation:
             name: str(ports.free())
             for name in ("PERDURE_PORT", "PERDURE_TEMPORAL_PORT", "PERDURE_TEMPORAL_UI_PORT")
         }
-        self.environment = {**self.ports, "PERDURE_HOME": str(home), **environment}
+        # The demo company takes a busy machine some seconds, and most tests have no use for it.
+        own = {**self.ports, "PERDURE_HOME": str(home), "PERDURE_DEMO_DATA": "0"}
+        self.environment = own | environment
         self._screen = home.with_name(f"{home.name}.screen")
         self._up: subprocess.Popen[bytes] | None = None
         self._known: set[psutil.Process] = set()
