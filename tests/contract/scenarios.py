@@ -231,6 +231,19 @@ async def events(kernel: Kernel) -> Handle:
     return handle
 
 
+async def notified(kernel: Kernel) -> Handle:
+    """In a workspace without a webhook: nothing outside is asked."""
+    tell = {"kind": "notify", "channel": "slack"}
+    return await kernel.start(
+        flow(
+            watched("report", {"title": "Report", "findings": []}),
+            {**tell, "id": "tell", "message": "${steps.report}"},
+            {**tell, "id": "each", "message": "${item}", "for_each": ["a", "b"]},
+            {**tell, "id": "late", "message": "x", "retry": QUICK, "timeout": "5s"},
+        )
+    )
+
+
 def answered(request: ModelRequest) -> ModelReply:
     """Wrong at first where that is mended, and with tools at first where there are some."""
     match request.capability:
@@ -264,6 +277,7 @@ SCENARIOS: dict[str, Callable[[Kernel], Awaitable[Handle]]] = {
         events,
         called_back,
         short_of_budget,
+        notified,
     )
 }
 
