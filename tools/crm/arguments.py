@@ -60,7 +60,7 @@ class Paged(Frozen):
     )
 
 
-class Listed(Filters, Paged):
+class Listed(Paged, Filters):
     """A page of deals."""
 
 

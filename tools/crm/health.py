@@ -62,7 +62,9 @@ class Pushes(Listed):
 
 class AmountChanges(Listed):
     days: int = Field(60, ge=1, le=3650, description="How many days to look back.")
-    direction: Literal["cut", "raise", "any"] = "any"
+    direction: Literal["cut", "raise", "any"] = Field(
+        "any", description="Only amounts that fell, or that rose."
+    )
     min_percent: float = Field(
         0, ge=0, le=10_000, description="Change of at least so many percent, up or down."
     )

@@ -28,7 +28,10 @@ class Search(Paged):
         "domain, or a whole id.",
     )
     kinds: tuple[Literal["deal", "account", "contact", "owner"], ...] = Field(
-        ("deal", "account", "contact", "owner"), min_length=1, max_length=4
+        ("deal", "account", "contact", "owner"),
+        min_length=1,
+        max_length=4,
+        description="What to look for.",
     )
     limit: int = Field(20, ge=1, le=200, description="How many to list.")
 
