@@ -121,9 +121,9 @@ class Cells:
         if isinstance(value, dt.date):
             return value
         at = self.time(value)
-        has_offset = isinstance(value, str) and _has_offset(value)
+        is_moment = self.options.dates.startswith("unix") or _has_offset(str(value))
         # A moment at midnight UTC is how many systems write a day.
-        if has_offset and at.astimezone(UTC).time() == datetime.min.time():
+        if is_moment and at.astimezone(UTC).time() == datetime.min.time():
             return at.astimezone(UTC).date()
         return at.astimezone(self.zone).date()
 
