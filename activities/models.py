@@ -1,6 +1,7 @@
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, NoReturn, Protocol
 
 from temporalio import activity
@@ -24,9 +25,13 @@ class Router(Protocol):
         request: ModelRequest,
         question: ModelQuestion,
         attempt: int,
-        failed_with: Sequence[str] = (),
+        failed_with: Sequence[str],
+        is_last: Callable[[PerdureError], bool],
     ) -> ModelReply:
-        """Chooses the model, pays from the budget, asks; `failed_with` are codes."""
+        """Chooses the model, pays from the budget, asks; `failed_with` are codes.
+
+        `is_last` says of a failure whether no other attempt follows.
+        """
         ...
 
 
@@ -69,7 +74,8 @@ class ModelActivities:
             failed_with = await self._failed_with(request)
             question = await self._question(request)
             attempt = request.round * ATTEMPTS_A_ROUND + activity.info().attempt
-            return await self._router.answer(request, question, attempt, failed_with)
+            last = partial(is_last, request, failed_with)
+            return await self._router.answer(request, question, attempt, failed_with, last)
         except PerdureError as error:
             await self._fail(request, error, failed_with)
         except Exception as error:
@@ -116,13 +122,19 @@ class ModelActivities:
     async def _fail(
         self, request: ModelRequest, error: PerdureError, failed_with: Sequence[str]
     ) -> NoReturn:
-        attempt = activity.info().attempt
-        failure = failure_of(error, request.context.path, attempt)
-        limit = request.attempts
-        final = not error.retryable or (limit is not None and attempt >= limit)
-        # What cannot be read twice will not be readable a third time, and each costs.
-        final = final or (isinstance(error, BadResponse) and error.code in failed_with)
+        failure = failure_of(error, request.context.path, activity.info().attempt)
+        final = is_last(request, failed_with, error)
         await fail(self._attempts, request.context, error, failure, final=final)
+
+
+def is_last(request: ModelRequest, failed_with: Sequence[str], error: PerdureError) -> bool:
+    info = activity.info()
+    # Where the step does not say, the workflow's own policy does.
+    most = request.attempts or (info.retry_policy.maximum_attempts if info.retry_policy else 0)
+    if not error.retryable or 0 < most <= info.attempt:
+        return True
+    # What cannot be read twice will not be readable a third time, and each costs.
+    return isinstance(error, BadResponse) and error.code in failed_with
 
 
 def introduced(guide: Guide) -> str:

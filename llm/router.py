@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, get_args
@@ -38,6 +39,7 @@ from core.errors import (
     RateLimited,
     RequestTooLarge,
     RunTokensExhausted,
+    Unavailable,
 )
 from core.llm import (
     Capability,
@@ -76,6 +78,7 @@ TRIAL_TOKENS = 64
 TRIAL_WITHIN = timedelta(seconds=20)
 LEAST_ANSWER = 256  # tokens; with less there is no point in asking
 DEMO = "demo"
+IsLast = Callable[[ModelError], bool]
 
 
 class Provider(Protocol):
@@ -103,7 +106,7 @@ class Budgets(Protocol):
         *,
         cost_nano: int | None,
         price_version: str | None,
-        latency_ms: int,
+        latency_ms: int | None,
         answer: Any,
     ) -> object: ...
     async def release(self, call: CallId) -> None: ...
@@ -141,7 +144,8 @@ class Router:
         request: ModelRequest,
         question: ModelQuestion,
         attempt: int,
-        failed_with: Sequence[str] = (),
+        failed_with: Sequence[str],
+        is_last: IsLast,
     ) -> ModelReply:
         """`failed_with` are the codes of the attempts before: patience is asked for by some."""
         choices = await self._configs.choices(request.context.workspace)
@@ -152,10 +156,10 @@ class Router:
         first = min(lost // OWN_ATTEMPTS, len(chain) - 1)
         for choice in chain[first:-1]:
             try:
-                return await self._ask(choice, request, question, choices, attempt)
+                return await self._ask(choice, request, question, choices, attempt, is_last)
             except TRY_ANOTHER_NOW:
                 continue
-        return await self._ask(chain[-1], request, question, choices, attempt)
+        return await self._ask(chain[-1], request, question, choices, attempt, is_last)
 
     async def trials(self, workspace: str) -> list[Trial]:
         """Asks the first model of each capability for a word; that is not counted anywhere."""
@@ -214,6 +218,7 @@ class Router:
         question: ModelQuestion,
         choices: ModelChoices,
         attempt: int,
+        is_last: IsLast,
     ) -> ModelReply:
         reserved = await self._reserve(choice, request, question, choices, attempt)
         if isinstance(reserved, AlreadyAnswered):
@@ -233,6 +238,8 @@ class Router:
         except ModelError as error:
             if isinstance(error, NOT_PROCESSED) or never_arrived(error):
                 await self._budgets.release(reserved.call)
+            elif is_last(error):
+                await self._spend(choice, question, reserved, error)
             raise
         latency = round((time.monotonic() - began) * 1000)
         now = datetime.now(UTC)
@@ -248,6 +255,28 @@ class Router:
         return ModelReply(
             answer=answer, cost_nano=cost, latency_ms=latency, key_source=choice.source
         )
+
+    async def _spend(
+        self, choice: Choice, question: ModelQuestion, reserved: Reserved, error: ModelError
+    ) -> None:
+        """What nobody can know is counted in full, as it is where nobody settles a call at all."""
+        now = datetime.now(UTC)
+        usage, cost = told_by(error), None
+        if usage is not None:
+            cost = self._prices.price(choice.model, usage, now)
+        else:
+            sent = min(estimated(question), reserved.tokens)
+            usage = Usage(input=sent, output=reserved.tokens - sent, estimated=True)
+        # Of the two failures the model's is the one to tell; the ledger closes the call later.
+        with suppress(Unavailable):
+            await self._budgets.settle(
+                reserved.call,
+                usage,
+                cost_nano=cost,
+                price_version=self._prices.price_version(choice.model, now),
+                latency_ms=None,
+                answer=None,
+            )
 
     async def _within(
         self, choice: Choice, question: ModelQuestion, limit: timedelta
@@ -299,6 +328,12 @@ class Router:
                 raise RunTokensExhausted(message)
             case Crowded() | InFlight():
                 raise BudgetCrowded("calls under way hold the budget", retry_after=SOON)
+
+
+def told_by(error: ModelError) -> Usage | None:
+    """What a stream had brought when it broke."""
+    told = error.data.get("usage")
+    return None if told is None else Usage.model_validate(told)
 
 
 def never_arrived(error: ModelError) -> bool:

@@ -281,7 +281,7 @@ class Budgets:
         *,
         cost_nano: int | None,
         price_version: str | None,
-        latency_ms: int,
+        latency_ms: int | None,
         answer: Any,
     ) -> tuple[int, ...]:
         """Gives the alerts that this call was the first to reach. Once; a second time is nothing.

@@ -15,7 +15,7 @@ from llm.demo.server import DemoServer, Recorded, open_server
 from llm.demo.view import Handler
 from llm.models import load
 from llm.providers import Patience, Provider, ProviderSettings, open_providers
-from llm.router import Router
+from llm.router import IsLast, Router
 from services.choices import Choices
 from store.pool import Pool
 from tests.integration.ledger import Ledger
@@ -48,7 +48,13 @@ class Routed:
         failed_with: list[str] = []
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await ask(router, attempt=attempt, failed_with=failed_with, **asked)
+                return await ask(
+                    router,
+                    attempt=attempt,
+                    failed_with=failed_with,
+                    is_last=lambda error, n=attempt: not error.retryable or n == ATTEMPTS,
+                    **asked,
+                )
             except ModelError as error:
                 failed_with.append(error.code)
                 if not error.retryable or attempt == ATTEMPTS:
@@ -95,6 +101,7 @@ async def ask(
     max_tokens: int = 100,
     run_limit: int | None = None,
     failed_with: Sequence[str] = (),
+    is_last: IsLast = lambda error: not error.retryable,
 ) -> ModelReply:
     turns = (UserTurn(text=prompt),)
     request = ModelRequest(
@@ -115,7 +122,7 @@ async def ask(
         run_limit=run_limit,
     )
     question = ModelQuestion(model=model or "", turns=turns, max_tokens=max_tokens)
-    return await router.answer(request, question, attempt, failed_with)
+    return await router.answer(request, question, attempt, failed_with, is_last)
 
 
 def code(outcome: ModelReply | ModelError) -> str:

@@ -1,0 +1,63 @@
+"""A call that fails for good holds no budget: what it may have cost is counted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+import pytest_asyncio
+
+from core.errors import ConnectionFailed, ModelError
+from core.llm import ModelAnswer, ModelQuestion, Usage
+from store.pool import Pool
+from tests.workflow.routed import ATTEMPTS, Routed, open_routed
+
+
+@pytest_asyncio.fixture
+async def routed(pool: Pool) -> AsyncIterator[Routed]:
+    async with open_routed(pool) as routed:
+        yield routed
+
+
+@pytest.mark.parametrize("fault", ["reset", "hangup", "500", "html"])
+async def test_what_a_call_that_failed_for_good_may_have_cost_is_counted_at_once(
+    routed: Routed, fault: str
+) -> None:
+    router = routed.router(f"anthropic/fake-{fault}")
+    outcome = await routed.until_it_ends(router)
+    assert isinstance(outcome, ModelError)
+    [row] = await routed.rows("spent")
+    assert row["attempt"] == ATTEMPTS
+    assert row["input"] + row["output"] == row["reserved"] > 0
+    assert (row["estimated"], row["cost_nano"]) == (True, None)
+    assert await routed.rows("reserved", "settled") == []
+    assert await routed.ledger.month(at=datetime.now(UTC)) == (row["reserved"], 0)
+    assert await routed.ledger.off() == []
+
+
+class BreaksOff:
+    """As a provider fails whose stream broke after some text."""
+
+    async def ask(self, question: ModelQuestion, key: str) -> ModelAnswer:
+        usage = Usage(input=20, output=7, estimated=True)
+        raise ConnectionFailed("it broke off", in_stream=True, usage=usage.model_dump())
+
+
+async def test_a_stream_that_broke_for_good_is_counted_as_far_as_it_came(routed: Routed) -> None:
+    routed.providers["anthropic"] = BreaksOff()
+    outcome = await routed.until_it_ends(routed.router("anthropic/claude-haiku-5-5"))
+    assert isinstance(outcome, ModelError)
+    [row] = await routed.rows("spent")
+    assert (row["input"], row["output"], row["estimated"]) == (20, 7, True)
+    assert row["cost_nano"] > 0
+    assert await routed.ledger.month(at=datetime.now(UTC)) == (27, 0)
+    assert await routed.ledger.off() == []
+
+
+async def test_what_was_surely_not_processed_costs_nothing_at_the_end_either(
+    routed: Routed,
+) -> None:
+    await routed.until_it_ends(routed.router("anthropic/fake-429"))
+    assert await routed.rows("spent", "reserved") == []
+    assert await routed.ledger.month(at=datetime.now(UTC)) == (0, 0)
