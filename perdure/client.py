@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from perdure.connection import Access, Connection, connect_to
+from perdure.events import Events
 from perdure.keys import Keys
 from perdure.llm import LLM
 from perdure.runs import Runs
@@ -85,6 +86,10 @@ class Client:
     @cached_property
     def secrets(self) -> Secrets:
         return Secrets(self._wire, self.connection)
+
+    @cached_property
+    def events(self) -> Events:
+        return Events(self._wire, self.connection)
 
     @cached_property
     def llm(self) -> LLM:

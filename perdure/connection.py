@@ -49,11 +49,15 @@ class Connection:
     def is_local(self) -> bool:
         return urlsplit(self.url).hostname in LOOPBACK
 
-    def below(self, *parts: str) -> str:
-        """A path of this workspace's."""
+    @property
+    def named_workspace(self) -> str:
         if not self.workspace:
             raise NotConfigured(f"no workspace: set {WORKSPACE}, or name one (--workspace)")
-        return at("workspaces", self.workspace, *parts)
+        return self.workspace
+
+    def below(self, *parts: str) -> str:
+        """A path of this workspace's."""
+        return at("workspaces", self.named_workspace, *parts)
 
     def __repr__(self) -> str:
         return f"Connection(url={self.url!r}, workspace={self.workspace!r})"

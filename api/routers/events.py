@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import CanRead, InWorkspace, Runner, Services
 from api.bodies import Asked, StrictRoute
 from api.errors import REFUSED
+from api.headers import IdempotencyKey
 from api.pages import Cursor, Limit, Page
 from core.event import EVENT_NAME, Published, Skipped, Triggered
 from core.tool import Actor
@@ -90,17 +91,20 @@ def _line(stored: StoredEvent) -> dict[str, Any]:
 
 
 @router.post("/api/webhooks/events")
-async def send_event(body: NewEvent, access: Runner, services: Services) -> EventTold:
+async def send_event(
+    body: NewEvent, access: Runner, services: Services, idempotency_key: IdempotencyKey = None
+) -> EventTold:
     """Tell that something happened: it starts the skills that have a trigger for it, and goes to
     the runs that wait for it.
 
     With an `id` it happens once: the same event again gets the same answer, another one with the
-    same id is 409 `idempotency_key_reused`. `data` may have 256 KiB.
+    same id is 409 `idempotency_key_reused`. Without one, the `Idempotency-Key` is its id. `data`
+    may have 256 KiB.
     """
     visit = await InWorkspace("run")(body.workspace_id, access, services)
     actor = Actor(kind="key", id=access.key_id)
     published = await services.events.publish(
-        visit.workspace.id, body.event, body.data, id=body.id, actor=actor
+        visit.workspace.id, body.event, body.data, id=body.id or idempotency_key, actor=actor
     )
     return EventTold.of(published)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perdure.command import (
     doctor,
+    events,
     keys,
     llm,
     processes,
@@ -20,6 +21,7 @@ from perdure.command.root import root
 
 __all__ = [
     "doctor",
+    "events",
     "keys",
     "llm",
     "processes",
