@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,7 @@ ROWS = 1_000
 BLOCK = 1 << 20
 DELIMITERS = (",", ";", "\t", "|")
 
-Row = tuple[str, dict[str, Any]]  # where it stands, and its cells by column
+Row = tuple[str, dict[str, Any] | BadLine]  # where it stands, and its cells by column
 
 
 class StoredFile(Protocol):
@@ -101,11 +102,12 @@ class FileSource:
             return await self._pipelines()
         place = Place.model_validate_json(cursor) if cursor else None
         sheet = await self._sheet(kind, place.version if place else None)
-        rows, following, faults = await self._rows(kind, sheet, place or sheet.first)
+        rows, following = await self._rows(kind, sheet, place or sheet.first)
         told: list[Record] = []
+        faults: list[str] = []
         for where, row in rows:
             try:
-                told.append(sheet.mapped.record(row, sheet.file.uploaded_at))
+                told.append(sheet.mapped.record(sound(row), sheet.file.uploaded_at))
             except BadRow as bad:
                 faults.append(f"{where}: {bad}")
         after = None if following is None else following.model_dump_json()
@@ -118,7 +120,7 @@ class FileSource:
         sheet = await self._sheet(kind)
         rows, place = 0, sheet.first
         while place is not None:
-            read, place, _ = await self._rows(kind, sheet, place)
+            read, place = await self._rows(kind, sheet, place)
             rows += len(read)
         return Preview(columns=sheet.mapped.columns, unused=sheet.mapped.unused, rows=rows)
 
@@ -127,27 +129,33 @@ class FileSource:
 
     async def _pipelines(self) -> Page:
         sheet, faults = await self._sheet("pipelines"), list[str]()
-        rows = [row async for row in self._all("pipelines", sheet, faults)]
+        rows: list[tuple[str, dict[str, Any]]] = []
+        async for where, row in self._all("pipelines", sheet):
+            try:
+                rows.append((where, sound(row)))
+            except BadRow as bad:
+                faults.append(f"{where}: {bad}")
         told = pipelines(sheet.mapped, rows, self._config.outcomes, sheet.file.uploaded_at, faults)
         return Page(records=tuple(told), faults=tuple(faults))
 
     async def _named_by_deals(self, kind: Kind) -> Page:
         """What is wrong with deals is told where they are read."""
-        sheet, faults = await self._sheet("deals"), list[str]()
+        sheet = await self._sheet("deals")
         cells = Cells(self._options("deals"), ZoneInfo(self._workspace.timezone))
         columns = [sheet.mapped.columns.get(field) for field in NAMED_BY_DEALS[kind]]
         named: dict[tuple[str | None, ...], None] = {}
-        async for _, row in self._all("deals", sheet, faults):
+        async for _, row in self._all("deals", sheet):
+            if isinstance(row, BadLine):
+                continue
             values = [cells.read("id", row.get(column)) if column else None for column in columns]
             named[tuple(values)] = None
         told = named_by_deals(kind, named, self._config.outcomes, sheet.file.uploaded_at)
         return Page(records=tuple(told))
 
-    async def _all(self, kind: Kind, sheet: Sheet, faults: list[str]) -> AsyncIterator[Row]:
+    async def _all(self, kind: Kind, sheet: Sheet) -> AsyncIterator[Row]:
         place: Place | None = sheet.first
         while place is not None:
-            rows, place, wrong = await self._rows(kind, sheet, place)
-            faults += wrong
+            rows, place = await self._rows(kind, sheet, place)
             for row in rows:
                 yield row
 
@@ -176,16 +184,14 @@ class FileSource:
             header, delimiter, first = _header(kind, file, block, options.delimiter)
         return Sheet(file, delimiter, header, first, Mapped(kind, options, header, cells))
 
-    async def _rows(
-        self, kind: Kind, sheet: Sheet, place: Place
-    ) -> tuple[list[Row], Place | None, list[str]]:
-        """The rows of a page, where the next begins, and what could not be read."""
+    async def _rows(self, kind: Kind, sheet: Sheet, place: Place) -> tuple[list[Row], Place | None]:
+        """The rows of a page, and where the next begins."""
         size = BLOCK
         while True:
             block = await self._block(sheet.file, place, size)
             is_last = place.start + len(block) >= sheet.file.size
             reader = _reader(kind, sheet, block, place.line, is_last=is_last)
-            rows, faults = _taken(kind, reader)
+            rows = [(f"{kind} line {line}", row) for line, row in islice(reader, ROWS)]
             if reader.consumed or is_last:
                 break
             size *= 2
@@ -197,7 +203,7 @@ class FileSource:
         start = place.start + reader.consumed
         following = Place(version=place.version, start=start, line=reader.line)
         is_over = start >= sheet.file.size or not reader.consumed
-        return rows, None if is_over else following, faults
+        return rows, None if is_over else following
 
     async def _block(self, file: StoredFile, place: Place, length: int) -> bytes:
         return await self._files.read(self._workspace.id, file.version, place.start, length)
@@ -230,14 +236,7 @@ def _reader(kind: Kind, sheet: Sheet, block: bytes, line: int, *, is_last: bool)
     return Table(kind, block, line, sheet.delimiter, sheet.header, is_last=is_last)
 
 
-def _taken(kind: Kind, reader: Rows) -> tuple[list[Row], list[str]]:
-    rows: list[Row] = []
-    faults: list[str] = []
-    for line, row in reader:
-        if isinstance(row, BadLine):
-            faults.append(f"{kind} line {line}: {row}")
-        else:
-            rows.append((f"{kind} line {line}", row))
-        if len(rows) + len(faults) == ROWS:
-            break
-    return rows, faults
+def sound(row: dict[str, Any] | BadLine) -> dict[str, Any]:
+    if isinstance(row, BadLine):
+        raise BadRow(str(row))
+    return row
