@@ -9,7 +9,7 @@ from typing import Any
 from dev.demo.company import company
 
 SOURCE = "demo"
-DAYS_BACK = 3
+DAYS_BACK = 7
 
 
 def planted(cards: Mapping[str, Mapping[str, Any]], today: date) -> dict[str, frozenset[str]]:

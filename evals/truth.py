@@ -7,12 +7,13 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.tool import Actor, RunContext, ToolContext
+from evals.claims import claims
 from evals.score import Truth
 from store.crm.asking import CRM
 from tools.crm import crm_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from core.report import Report
     from core.tool import Tool
@@ -47,10 +48,17 @@ class Data:
             if not page["more"]:
                 return found
 
-    async def records(self, deals: Iterable[str]) -> dict[str, str]:
+    async def records(self, report: Report, known: Container[str]) -> dict[str, str]:
+        """Of the deals of which the report claims something that their cards do not show."""
+        claimed = (
+            finding.deal.id
+            for finding in report.findings
+            if finding.deal and any(claims(f"{finding.detail} {finding.action or ''}"))
+        )
         return {
             deal: json.dumps(await self.ask("crm_get_deal", deal_id=deal, limit=100))
-            for deal in deals
+            for deal in claimed
+            if deal in known
         }
 
     async def heard(self, deal: str, days: int) -> str:
@@ -64,7 +72,7 @@ class Data:
         return "\n".join(each["transcript"] for each in told["conversations"])
 
 
-async def hygiene(data: Data, inputs: Mapping[str, Any], _: Report) -> Truth:
+async def hygiene(data: Data, inputs: Mapping[str, Any], report: Report) -> Truth:
     chosen = {name: inputs.get(name) for name in ("pipeline", "owner", "segment")}
     open_ones = await data.deals("crm_open_deals", **chosen)
     stale = await data.deals("crm_stale_deals", days=inputs.get("stale_days"), **chosen)
@@ -89,7 +97,7 @@ async def hygiene(data: Data, inputs: Mapping[str, Any], _: Report) -> Truth:
             "No next step": len(unplanned),
             "Missing fields": len(missing),
         },
-        records=await data.records(open_ones),
+        records=await data.records(report, open_ones),
     )
 
 
@@ -123,7 +131,7 @@ async def risks(data: Data, inputs: Mapping[str, Any], report: Report) -> Truth:
             "risk_signal": dict.fromkeys(signals, ()),
         },
         counts={"Open deals": len(open_ones)},
-        records=await data.records(open_ones),
+        records=await data.records(report, open_ones),
     )
 
 
@@ -140,7 +148,7 @@ async def _quoted(data: Data, report: Report, days: int) -> list[str]:
     return found
 
 
-async def week(data: Data, inputs: Mapping[str, Any], _: Report) -> Truth:
+async def week(data: Data, inputs: Mapping[str, Any], report: Report) -> Truth:
     today = date.fromisoformat((await data.ask("crm_open_deals", limit=1))["as_of"])
 
     def day(days: int) -> str:
@@ -173,7 +181,7 @@ async def week(data: Data, inputs: Mapping[str, Any], _: Report) -> Truth:
             "closing": _said(closing, lambda d: (d["close_date"],)),
         },
         counts={"Deals won": len(won), "Deals lost": len(lost), "New deals": len(new)},
-        records=await data.records(told),
+        records=await data.records(report, told),
     )
 
 
