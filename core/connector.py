@@ -19,6 +19,8 @@ class Page(Frozen):
     next: str | None = Field(default=None, max_length=4000)
     # Rows that could not be read, each as one sentence for a person; they are not lost silently.
     faults: tuple[str, ...] = ()
+    # The same of values: their records are told without them.
+    remarks: tuple[str, ...] = ()
 
 
 class Connector(Protocol):

@@ -21,7 +21,7 @@ from core.errors import (
 from core.model import Frozen
 from integrations import hubspot_records as records
 from integrations.hubspot_api import HubSpotAPI, Json, next_page, results
-from integrations.hubspot_fields import EPOCH, Fields
+from integrations.hubspot_fields import EPOCH, Fields, Notes
 from integrations.hubspot_records import ACTIVITIES, HISTORY, Linked, Portal
 from outbound import may_go_to, parse_url
 
@@ -104,36 +104,36 @@ class HubSpot:
         archived = place.phase == "archived"
         parameters = {"limit": str(LIST_LIMIT), "archived": str(archived).lower()}
         answer = await self._api.get("/crm/v3/owners", **parameters, **_after(place))
-        faults: list[str] = []
-        found = _identified(results(answer, "/crm/v3/owners"), "owners", faults)
-        told = [records.owner(each, faults) for each in found]
+        notes = Notes()
+        found = _identified(results(answer, "/crm/v3/owners"), "owners", notes)
+        told = [records.owner(each, notes) for each in found]
         following = _following(place, answer)
         if following is None and not archived:
             following = Place(part="owners", phase="archived")
-        return _page([each for each in told if each], following, faults)
+        return _page([each for each in told if each], following, notes)
 
     async def _pipelines(self) -> Page:
-        path, faults = "/crm/v3/pipelines/deals", []
-        found = _identified(results(await self._api.get(path), path), "pipelines", faults)
-        told = [records.pipeline(each, faults) for each in found]
-        return _page([each for each in told if each], None, faults)
+        path, notes = "/crm/v3/pipelines/deals", Notes()
+        found = _identified(results(await self._api.get(path), path), "pipelines", notes)
+        told = [records.pipeline(each, notes) for each in found]
+        return _page([each for each in told if each], None, notes)
 
     async def _objects(self, kind: Kind, bound: int | None, place: Place) -> Page:
-        faults: list[str] = []
+        notes = Notes()
         match place.phase:
             case "archived":
                 told, following = await self._archived(kind, bound or 0, place)
             case "list":
                 found, following = await self._listed(place)
-                told = await self._records(kind, place.part, found, faults)
+                told = await self._records(kind, place.part, found, notes)
             case _:
                 found, following = await self._searched(place)
                 if place.part == "deals":
                     found = await self._with_history(found)
-                told = await self._records(kind, place.part, found, faults)
+                told = await self._records(kind, place.part, found, notes)
         if following is None:
             following = self._next_part(kind, bound, place.part)
-        return _page(told, following, faults)
+        return _page(told, following, notes)
 
     def _next_part(self, kind: Kind, bound: int | None, part: str) -> Place | None:
         parts = OBJECTS[kind]
@@ -158,8 +158,8 @@ class HubSpot:
         answer = await self._api.get(path, **parameters, **_after(place))
         since = EPOCH + bound * MILLISECOND
         gone: list[Record] = []
-        for found in _identified(results(answer, path), place.part, []):
-            fields = Fields(place.part, found, [])
+        for found in _identified(results(answer, path), place.part, Notes()):
+            fields = Fields(place.part, found, Notes())
             at = fields.told("archivedAt") or fields.told("updatedAt")
             if at is not None and at >= since:
                 ids = (_key(place.part, fields.id), *_merged(fields))
@@ -197,21 +197,21 @@ class HubSpot:
             "properties": self._properties(Place(part="deals", phase="list")),
             "propertiesWithHistory": list(HISTORY),
         }
-        ids = [{"id": str(each["id"])} for each in _identified(found, "deals", [])]
+        ids = [{"id": str(each["id"])} for each in _identified(found, "deals", Notes())]
         for start in range(0, len(ids), HISTORY_LIMIT):
             inputs = ids[start : start + HISTORY_LIMIT]
             told += await self._api.batch(path, {"inputs": inputs, **properties})
         return told
 
     async def _records(
-        self, kind: Kind, part: str, found: list[Json], faults: list[str]
+        self, kind: Kind, part: str, found: list[Json], notes: Notes
     ) -> list[Record]:
         portal = await self._account()
         told: list[Record] = []
-        found = _identified(found, part, faults)
+        found = _identified(found, part, notes)
         linked = await self._linked(part, [str(each["id"]) for each in found])
         for each in found:
-            fields = Fields(part, each, faults)
+            fields = Fields(part, each, notes)
             modified = records.modified_at(fields, part)
             if modified is None:
                 continue
@@ -219,7 +219,7 @@ class HubSpot:
                 told.append(self._record(part, fields, modified, portal, linked))
             except ValidationError as error:
                 wrong = ", ".join(str(fault["loc"][0]) for fault in error.errors() if fault["loc"])
-                fields.fault(f"it cannot be kept: {wrong}")
+                fields.lose(f"it cannot be kept: {wrong}")
             told += (_deleted(kind, merged, modified) for merged in _merged(fields))
         return told
 
@@ -300,7 +300,7 @@ def _after_search(place: Place, last: Json | None) -> Place:
         return Place(part=place.part, phase="search", bound=place.bound + 1)
     if last is None:
         return Place(part=place.part, phase="archived")
-    modified = records.modified_at(Fields(place.part, {"id": "", **last}, []), place.part)
+    modified = records.modified_at(Fields(place.part, {"id": "", **last}, Notes()), place.part)
     bound = -1 if modified is None else (modified - EPOCH) // MILLISECOND
     if bound < place.bound:
         raise SourceUnreadable(f"HubSpot's search of {place.part} is not in the order asked for")
@@ -310,10 +310,10 @@ def _after_search(place: Place, last: Json | None) -> Place:
     return Place(part=place.part, phase="ties", bound=bound, after="0")
 
 
-def _identified(found: list[Json], part: str, faults: list[str]) -> list[Json]:
+def _identified(found: list[Json], part: str, notes: Notes) -> list[Json]:
     known = [each for each in found if isinstance(each.get("id"), str | int) and each["id"] != ""]
     if len(known) < len(found):
-        faults.append(f"{part}: {len(found) - len(known)} without an id")
+        notes.faults.append(f"{part}: {len(found) - len(known)} without an id")
     return known
 
 
@@ -341,9 +341,14 @@ def _key(part: str, id: str) -> str:
     return f"{ACTIVITIES[part]}-{id}" if part in ACTIVITIES else id
 
 
-def _page(told: list[Record] | list[records.Owner], place: Place | None, faults: list[str]) -> Page:
+def _page(told: list[Record] | list[records.Owner], place: Place | None, notes: Notes) -> Page:
     following = None if place is None else place.model_dump_json(exclude_defaults=True)
-    return Page(records=tuple(told), next=following, faults=tuple(faults))
+    return Page(
+        records=tuple(told),
+        next=following,
+        faults=tuple(notes.faults),
+        remarks=tuple(notes.remarks),
+    )
 
 
 def _portal(told: Json, expected: str | None) -> Portal:

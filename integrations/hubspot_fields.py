@@ -1,8 +1,9 @@
-"""One record of HubSpot, field by field: what cannot be read is a fault, and the rest stays."""
+"""One record of HubSpot, field by field: of what cannot be read the rest stays."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from html.parser import HTMLParser
@@ -28,17 +29,29 @@ BREAKING = frozenset({"br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "blo
 UNSEEN = frozenset({"script", "style", "head"})
 
 
+@dataclass
+class Notes:
+    """What a person should know of a page: records that are lost, and values that are."""
+
+    faults: list[str] = field(default_factory=list[str])
+    remarks: list[str] = field(default_factory=list[str])
+
+
 class Fields:
-    def __init__(self, what: str, found: Json, faults: list[str]) -> None:
+    def __init__(self, what: str, found: Json, notes: Notes) -> None:
         self.id = str(found["id"])
         self.found = found
         self._what = what
         properties = found.get("properties")
         self._properties: dict[str, Any] = properties if isinstance(properties, dict) else {}
-        self._faults = faults
+        self._notes = notes
 
-    def fault(self, words: str) -> None:
-        self._faults.append(f"{self._what} {self.id}: {words}")
+    def lose(self, words: str) -> None:
+        """The record cannot be told."""
+        self._notes.faults.append(f"{self._what} {self.id}: {words}")
+
+    def remark(self, words: str) -> None:
+        self._notes.remarks.append(f"{self._what} {self.id}: {words}")
 
     def text(self, name: str, longest: int = NAME) -> str | None:
         value = self._properties.get(name)
@@ -47,11 +60,11 @@ class Fields:
         if value is None or value == "":
             return None
         if not isinstance(value, str):
-            self.fault(f"{name} is no text")
+            self.remark(f"{name} is no text")
             return None
         text = storable(value)
         if len(text) > longest:
-            self.fault(f"{name} has {len(text)} characters and was cut to {longest}")
+            self.remark(f"{name} has {len(text)} characters and was cut to {longest}")
         return text[:longest] or None
 
     def plain(self, name: str) -> str | None:
@@ -66,7 +79,7 @@ class Fields:
     def chosen(self, name: str, known: Mapping[str, T]) -> T | None:
         text = self.text(name)
         if text is not None and text not in known:
-            self.fault(f"{name} is {text[:60]!r}, which is not known here")
+            self.remark(f"{name} is {text[:60]!r}, which is not known here")
         return known.get(text) if text is not None else None
 
     def moment(self, name: str) -> datetime | None:
@@ -94,7 +107,7 @@ class Fields:
         try:
             return read(text)
         except (ValueError, OverflowError, InvalidOperation):
-            self.fault(f"{name} is {text[:60]!r}, which cannot be read")
+            self.remark(f"{name} is {text[:60]!r}, which cannot be read")
             return None
 
 

@@ -19,7 +19,7 @@ from core.crm import (
     Pipeline,
     Stage,
 )
-from integrations.hubspot_fields import NAME, Fields, day, dicts, moment, money, storable
+from integrations.hubspot_fields import NAME, Fields, Notes, day, dicts, moment, money, storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,8 +131,8 @@ class Portal:
         return f"https://{self.domain}/contacts/{self.id}/record/{OBJECT_TYPES[kind]}/{id}"
 
 
-def owner(found: Json, faults: list[str]) -> Owner | None:
-    fields = Fields("owners", {**found, "properties": found}, faults)
+def owner(found: Json, notes: Notes) -> Owner | None:
+    fields = Fields("owners", {**found, "properties": found}, notes)
     modified = modified_at(fields, "owners")
     if modified is None:
         return None
@@ -149,8 +149,8 @@ def owner(found: Json, faults: list[str]) -> Owner | None:
     )
 
 
-def pipeline(found: Json, faults: list[str]) -> Pipeline | None:
-    fields = Fields("pipelines", {**found, "properties": found}, faults)
+def pipeline(found: Json, notes: Notes) -> Pipeline | None:
+    fields = Fields("pipelines", {**found, "properties": found}, notes)
     modified = modified_at(fields, "pipelines")
     if modified is None:
         return None
@@ -160,22 +160,22 @@ def pipeline(found: Json, faults: list[str]) -> Pipeline | None:
         modified_at=modified,
         name=fields.text("label") or "",
         position=fields.integer("displayOrder") or 0,
-        stages=tuple(_stage(each, faults) for each in stages if each.get("id")),
+        stages=tuple(_stage(each, notes) for each in stages if each.get("id")),
     )
 
 
-def _stage(found: Json, faults: list[str]) -> Stage:
+def _stage(found: Json, notes: Notes) -> Stage:
     metadata: Json = next(iter(dicts([found.get("metadata")])), {})
-    fields = Fields("stages", {**found, "properties": {**found, **metadata}}, faults)
+    fields = Fields("stages", {**found, "properties": {**found, **metadata}}, notes)
     closed = str(metadata.get("isClosed")).lower() == "true"
     chance = fields.text("probability")
     probability = None
     try:
         probability = float(chance) if chance else None
     except ValueError:
-        fields.fault(f"the probability is {chance!r}")
+        fields.remark(f"the probability is {chance!r}")
     if probability is not None and not 0 <= probability <= 1:
-        fields.fault(f"the probability is {chance!r}")
+        fields.remark(f"the probability is {chance!r}")
         probability = None
     outcome: Outcome = "open"
     if closed:
@@ -249,7 +249,7 @@ def activity(kind: str, fields: Fields, modified: datetime, linked: Linked) -> A
     at = (better and fields.moment(better)) or fields.moment("hs_timestamp")
     if at is None:
         at = fields.told("createdAt") or modified
-        fields.fault("it says no time, so the time of its making stands for it")
+        fields.remark("it says no time, so the time of its making stands for it")
     disposition = fields.text("hs_call_disposition")
     outcome = (
         (disposition and DISPOSITIONS.get(disposition, disposition))
@@ -278,7 +278,7 @@ def activity(kind: str, fields: Fields, modified: datetime, linked: Linked) -> A
 def modified_at(fields: Fields, kind: str) -> datetime | None:
     modified = fields.moment(modified_property(kind)) or fields.told("updatedAt")
     if modified is None:
-        fields.fault("it does not say when it was changed, and is left out")
+        fields.lose("it does not say when it was changed, and is left out")
     return modified
 
 
@@ -329,7 +329,7 @@ def _changes(fields: Fields, portal: Portal) -> list[Change]:
                 versions[at] = _value(field, version.get("value"), portal)
             except (ValueError, OverflowError, ArithmeticError):
                 was = repr(version.get("value"))[:60]
-                fields.fault(f"{name} was {was}, which cannot be read")
+                fields.remark(f"{name} was {was}, which cannot be read")
         last = None
         for at in sorted(versions):
             if versions[at] != last:

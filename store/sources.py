@@ -70,6 +70,7 @@ BEGIN = """
         deleted = 0,
         unchanged = 0,
         faults = 0,
+        lost = 0,
         first_faults = '{}'
     WHERE source_passes.run_id <> excluded.run_id
 """
@@ -90,6 +91,7 @@ TURN = """
         unchanged = unchanged + $10,
         faults = faults + $11,
         first_faults = (first_faults || $12::text[])[:$13],
+        lost = lost + $14,
         known_to = CASE WHEN $5 = 'done' THEN
             -- What changed while it was read may have been passed by already.
             coalesce(least(greatest(newest, $6), began_at), known_to)
@@ -118,6 +120,7 @@ class Pass(Frozen):
     page: int
     cursor: str | None
     tally: Tally
+    lost: int
     first_faults: tuple[str, ...]
 
     @property
@@ -214,13 +217,13 @@ class Sources:
             written = await write_within(connection, workspace, id, page.records, sync=at.run_id)
             phase = "reading"
             if page.next is None:
-                # What a fault was told of may still be there: nothing is taken for gone then.
-                is_sure = then == "sweep" and not now.tally.faults and not page.faults
+                # A record that was lost may still be there: nothing is taken for gone then.
+                is_sure = then == "sweep" and not now.lost and not page.faults
                 phase = "sweeping" if is_sure else "done"
             newest = max((record.modified_at for record in page.records), default=None)
             return await _turn(
                 connection, workspace, id, now, page.next, phase, newest,
-                len(page.records), written, page.faults,
+                len(page.records), written, page.faults, page.remarks,
             )  # fmt: skip
 
     async def sweep(self, workspace: str, id: str, at: Pass) -> Pass:
@@ -233,7 +236,7 @@ class Sources:
             gone = await delete_unseen_within(connection, workspace, id, at.kind, at.run_id)
             phase = "sweeping" if gone == AT_ONCE else "done"
             return await _turn(
-                connection, workspace, id, now, None, phase, None, 0, Written(deleted=gone), ()
+                connection, workspace, id, now, None, phase, None, 0, Written(deleted=gone), (), ()
             )
 
 
@@ -247,8 +250,10 @@ async def _turn(
     newest: datetime | None,
     read: int,
     written: Written,
-    faults: Sequence[str],
+    lost: Sequence[str],
+    remarks: Sequence[str],
 ) -> Pass:
+    faults = [*lost, *remarks]
     row = await connection.fetchrow(
         TURN,
         workspace,
@@ -262,8 +267,9 @@ async def _turn(
         written.deleted,
         written.unchanged,
         len(faults),
-        list(faults[:MOST_FAULTS]),
+        faults[:MOST_FAULTS],
         MOST_FAULTS,
+        len(lost),
     )
     return _of_run(row, id, now.run_id)
 
@@ -326,5 +332,6 @@ def _pass(row: asyncpg.Record) -> Pass:
             unchanged=row["unchanged"],
             faults=row["faults"],
         ),
+        lost=row["lost"],
         first_faults=tuple(row["first_faults"]),
     )

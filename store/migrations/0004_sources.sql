@@ -12,7 +12,8 @@ CREATE TABLE sources (
 );
 
 -- How far the last pass over a kind came. `known_to` is the time up to which all changes are known,
--- from passes that came to their end; the next one asks for what changed since.
+-- from passes that came to their end; the next one asks for what changed since. `lost` counts the
+-- faults that hide a whole record.
 CREATE TABLE source_passes (
     workspace_id text NOT NULL,
     source_id text NOT NULL,
@@ -30,6 +31,7 @@ CREATE TABLE source_passes (
     deleted bigint NOT NULL DEFAULT 0,
     unchanged bigint NOT NULL DEFAULT 0,
     faults bigint NOT NULL DEFAULT 0,
+    lost bigint NOT NULL DEFAULT 0,
     first_faults text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (workspace_id, source_id, kind),
     FOREIGN KEY (workspace_id, source_id) REFERENCES sources ON DELETE CASCADE

@@ -29,6 +29,7 @@ class Pass:
 
     told: list[Record] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
     failures: list[SourceError] = field(default_factory=list)
 
@@ -57,6 +58,7 @@ class Reader:
             told.pages.append(page)
             told.told += page.records
             told.faults += page.faults
+            told.remarks += page.remarks
             if (cursor := page.next) is None:
                 return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -23,9 +24,12 @@ from core.crm import (
 from core.errors import SecretNotAllowed, SourceRefused, SourceRejected
 from tests.hubspot.crm import PRIMARY, Thing
 from tests.hubspot.reading import Reader, open_reader
+from tests.receiver import reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tests.receiver import Received
 
 MONDAY = datetime(2026, 11, 16, 9, 30, 0, 123000, tzinfo=UTC)
 DECIDES = ("USER_DEFINED", 41, "Decision maker")
@@ -133,7 +137,7 @@ async def test_stages_say_how_deals_end_in_them(reader: Reader) -> None:
             ),
         )
     ]
-    assert told.faults == ["stages s4: the probability is 'often'"]
+    assert (told.faults, told.remarks) == ([], ["stages s4: the probability is 'often'"])
 
 
 async def test_a_company_becomes_an_account(reader: Reader) -> None:
@@ -370,10 +374,10 @@ async def test_engagements_become_activities(reader: Reader) -> None:
             outcome="not_started",
         ),
     ]
-    assert told.faults == []
+    assert told.faults == told.remarks == []
 
 
-async def test_what_cannot_be_read_is_a_fault_that_names_its_record(reader: Reader) -> None:
+async def test_a_value_that_cannot_be_read_is_told_and_its_record_stays(reader: Reader) -> None:
     crm = reader.server.crm
     deal = crm.create(
         "deals", MONDAY, amount="a lot", closedate="next spring", dealname="Odd\x00 one \ud83d"
@@ -381,7 +385,8 @@ async def test_what_cannot_be_read_is_a_fault_that_names_its_record(reader: Read
     call = crm.create("calls", MONDAY, hs_call_direction="SIDEWAYS", hs_call_title="x" * 1200)
     company = crm.create("companies", MONDAY, numberofemployees="9e99")
     told = [await reader.read(kind) for kind in ("deals", "activities", "accounts")]
-    assert [fault for each in told for fault in each.faults] == [
+    assert [each.faults for each in told] == [[], [], []]
+    assert [remark for each in told for remark in each.remarks] == [
         f"deals {deal.id}: amount is 'a lot', which cannot be read",
         f"deals {deal.id}: closedate is 'next spring', which cannot be read",
         f"deals {deal.id}: amount was 'a lot', which cannot be read",
@@ -431,3 +436,27 @@ async def test_it_tells_what_it_has_and_no_more(reader: Reader) -> None:
             await hubspot.page(kind, None, None)
     with pytest.raises(SourceRejected, match="no page"):
         await hubspot.page("deals", None, "page 2, please")
+
+
+async def test_a_record_that_cannot_be_told_is_a_fault(reader: Reader) -> None:
+    """Then nobody may take it for gone, either."""
+    kept, timeless = (reader.server.crm.create("companies", MONDAY) for _ in range(2))
+
+    def mangled(_: Received, answer: bytes) -> bytes | None:
+        told = json.loads(answer.partition(b"\r\n\r\n")[2])
+        if "results" not in told:
+            return None
+        told["results"][1] |= {"properties": {"hs_lastmodifieddate": "noon"}, "updatedAt": None}
+        told["results"].append({"properties": {"name": "Nobody"}})
+        return reply(200, json.dumps(told).encode())
+
+    reader.server.trouble = mangled
+    told = await reader.read("accounts")
+    assert [each.id for each in told.told] == [kept.id]
+    assert told.faults == [
+        "companies: 1 without an id",
+        f"companies {timeless.id}: it does not say when it was changed, and is left out",
+    ]
+    assert told.remarks == [
+        f"companies {timeless.id}: hs_lastmodifieddate is 'noon', which cannot be read"
+    ]

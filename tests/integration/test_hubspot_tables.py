@@ -41,7 +41,7 @@ async def sync(
                 continue
             for _ in range(1 + (random.random() < 0.1)):
                 await records.write(WORKSPACE, SOURCE, page.records, sync=name)
-            assert page.faults == ()
+            assert page.faults == page.remarks == ()
             if (cursor := page.next) is None:
                 break
         await _forget_what_is_gone(reader, records, kind, since, name)
