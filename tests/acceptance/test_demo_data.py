@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
 
 from core.crm import KINDS
@@ -48,20 +47,16 @@ def test_the_first_start_brings_all_of_it_and_starts_no_skill(furnished: Install
 
 async def test_a_removed_one_stays_away_until_it_is_asked_for(furnished: Installation) -> None:
     everything = read(furnished)
-    known = furnished.credentials()
-    gone = httpx2.delete(
-        f"{known['url']}{SOURCES}/demo?records=delete",
-        headers={"X-API-Key": known["workspace_key"]},
-        trust_env=False,
-    )
-    assert gone.json()["rows"] == sum(everything.values())
-    assert furnished.interrupt() == 0
-    furnished.start()
-    wait_until(lambda: TRY in furnished.screen())
+    known, mine = furnished.credentials(), Home(furnished.home)
+    said: list[str] = []
+    async with client_of(known["url"], known["workspace_key"]) as client:
+        gone = await client.delete(f"{SOURCES}/demo", params={"records": "delete"})
+        assert gone.json()["rows"] == sum(everything.values())
+        await load_at_first(client, "demo", mine, said.append)
+    assert said == []
     assert told(furnished, SOURCES)["items"] == []
 
-    assert await load_again(Home(furnished.home)) == sum(everything.values())
-    assert await load_again(Home(furnished.home)) == sum(everything.values())
+    assert await load_again(mine) == sum(everything.values())
     assert read(furnished) == everything
 
 

@@ -33,7 +33,7 @@ on = cache(company)
 
 
 def on_days(test: Callable[[date], None]) -> Callable[[], None]:
-    test = settings(max_examples=2)(given(st.dates(date(2020, 1, 1), date(2040, 12, 31)))(test))
+    test = settings(max_examples=1)(given(st.dates(date(2020, 1, 1), date(2040, 12, 31)))(test))
     return reduce(
         lambda found, day: example(day)(found),
         (LEAP_DAY, NEW_YEAR, IN_AUGUST, QUARTER_END),
@@ -42,8 +42,8 @@ def on_days(test: Callable[[date], None]) -> Callable[[], None]:
 
 
 def test_a_day_gives_the_same_company_each_time() -> None:
-    for kind in KINDS:
-        assert company(LEAP_DAY).lines(kind) == on(LEAP_DAY).lines(kind)
+    again = company(LEAP_DAY)
+    assert all(again.lines(kind) == on(LEAP_DAY).lines(kind) for kind in KINDS)
 
 
 def test_another_day_gives_the_same_accounts_other_deals() -> None:
