@@ -73,10 +73,10 @@ DELIVERY = Options(
 )
 
 
-# A source may ask for hours of patience; what it told until then is kept.
+# A source may ask for a day of patience; what it told until then is kept.
 READING = Options(
     start_to_close_timeout=timedelta(minutes=15),
-    schedule_to_close_timeout=timedelta(hours=12),
+    schedule_to_close_timeout=timedelta(hours=36),
     heartbeat_timeout=HEARTBEAT,
     retry_policy=RetryPolicy(
         initial_interval=FIRST_BACKOFF, backoff_coefficient=2, maximum_interval=MAX_BACKOFF
