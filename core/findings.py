@@ -113,7 +113,7 @@ def _with(finding: Finding, judgement: Judgement) -> Finding:
         update={
             "severity": judgement.severity or finding.severity,
             "detail": " ".join(part for part in said if part),
-            "action": (judgement.action or "").strip() or finding.action,
+            "action": (judgement.action or "").strip(" .") or finding.action,
         }
     )
 

@@ -60,7 +60,7 @@ def _summary(asked: Asked) -> str:
     said = (
         f"{asked.figure('Deals at risk')} of {asked.figure('Open deals')} open deals are at risk:"
         f" {asked.figure('Of it at risk')} of {asked.figure('Open pipeline')}."
-        f" Talk about {named(asked.deals[:FIRST], 'risks')} first."
+        f" To talk about first: {named(asked.deals[:FIRST], 'risks')}."
     )
     if common := most_common([kind for deal in asked.deals for kind in deal["risks"]]):
         kind, count = common

@@ -27,10 +27,8 @@ def _judge(deal: Deal, history: History | None) -> tuple[str, str]:
 
 
 def _summary(asked: Asked) -> str:
-    said = f"Won this week: {asked.figure('Deals won')} ({asked.figure('Won')}), lost:"
-    said += (
-        f" {asked.figure('Deals lost')} ({asked.figure('Lost')}), new: {asked.figure('New deals')}."
-    )
+    said = f"Won this week: {_deals(asked, 'won')}; lost: {_deals(asked, 'lost')};"
+    said += f" new: {asked.figure('New deals')}."
     if "Quota" in asked.figures:
         said += f" Of the quota of {asked.figure('Quota')}, {asked.figure('Of it won')} is won."
     said += f" Expected this quarter: {asked.figure('Expected this quarter')}."
@@ -39,6 +37,11 @@ def _summary(asked: Asked) -> str:
     if due := [deal for deal in asked.deals if "closing" in deal["events"]]:
         said += f" Should close next: {named(due[:2], 'events')}."
     return said
+
+
+def _deals(asked: Asked, what: str) -> str:
+    count, amount = asked.figure(f"Deals {what}"), asked.figures.get(what.capitalize())
+    return f"{count} ({amount})" if amount else count
 
 
 answer = Review(
