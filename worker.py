@@ -85,6 +85,7 @@ log = logging.getLogger("perdure.worker")
 PASSED_THROUGH = ("pydantic", "pydantic_core", "annotated_types", "core", "workflows")
 GRACE = timedelta(seconds=10)
 CONNECT_EVERY_SECONDS = 1.0
+LONG_QUESTION = timedelta(seconds=45)
 
 
 @dataclass(frozen=True)
@@ -197,13 +198,18 @@ async def open_workers(settings: Settings, client: Client) -> AsyncGenerator[Non
     keyring = Keyring(settings.keys)
     library = Library.load(settings.skills, specs())
     hosts = frozenset(settings.http_allowed_hosts)
-    async with await open_pool(settings.database_url.get_secret_value()) as pool:
+    dsn = settings.database_url.get_secret_value()
+    async with (
+        await open_pool(dsn) as pool,
+        # Apart from the others, so that no record waits for a long question.
+        await open_pool(dsn, max_size=5, answer_within=LONG_QUESTION) as asked,
+    ):
         runs, attempts, skills = Runs(pool, keyring), Attempts(pool, keyring), Skills(pool)
         versions = Versions(skills, library)
         guides = SkillInstructions(versions, skills, library)
         reports = Reports(pool, keyring)
         async with (
-            open_registry(hosts, settings.own_endpoints, guides, CRM(pool), reports) as tools,
+            open_registry(hosts, settings.own_endpoints, guides, CRM(asked), reports) as tools,
             open_models(settings, pool, keyring) as models,
             Outbound(hosts, settings.own_endpoints) as outbound,
         ):

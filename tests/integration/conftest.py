@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from tests.gateway import Caller, Site, open_site
+from tests.integration.sales import PEOPLE, Sales, open_sales
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,3 +25,11 @@ async def site(
 async def owner(site: Site) -> Caller:
     """A key of the site's workspace with every scope."""
     return await site.with_scopes()
+
+
+@pytest_asyncio.fixture
+async def sales(pool: Pool) -> Sales:
+    """A company with pipelines and owners, without a deal yet."""
+    sales = await open_sales(pool, "acme")
+    await sales.tell(*PEOPLE)
+    return sales

@@ -23,9 +23,11 @@ from core.tool import Actor, RunContext, ToolContext
 from store.crm.asking import CRM
 from store.crm.records import CRMRecords
 from store.workspaces import Workspaces
-from tools.crm import crm_tools
+from tools.crm import NoCRM, crm_tools
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from core.crm import Record
     from store.pool import Pool
 
@@ -117,11 +119,26 @@ PEOPLE: tuple[Record, ...] = (
 )
 
 
+class Current:
+    """Making the tools takes longer than asking them, so they are made once, for all databases."""
+
+    def __init__(self) -> None:
+        self.crm: CRM | NoCRM = NoCRM()
+
+    async def ask(self, query: str, workspace: str, arguments: Mapping[str, Any]) -> Any:
+        return await self.crm.ask(query, workspace, arguments)
+
+
+CURRENT = Current()
+TOOLS = {tool.name: tool for tool in crm_tools(CURRENT)}
+
+
 @dataclass(frozen=True)
 class Sales:
     """One workspace; its source is `crm`, so deal `d` has the id `crm:d`."""
 
     pool: Pool
+    crm: CRM
     workspace: str
 
     async def tell(self, *records: Record) -> None:
@@ -133,8 +150,8 @@ class Sales:
             workspace=self.workspace, run="r", lineage="r", path="a",
             actor=Actor(kind="system", id="test"),
         )  # fmt: skip
-        tools = {each.name: each for each in crm_tools(CRM(self.pool))}
-        chosen = tools[f"crm_{tool}"]
+        chosen = TOOLS[f"crm_{tool}"]
+        CURRENT.crm = self.crm
         context = ToolContext(run=run, effect_key="k")
         return await chosen.call(chosen.arguments.model_validate(arguments), context)
 
@@ -151,7 +168,7 @@ class Sales:
 
 async def open_sales(pool: Pool, workspace: str, timezone: str = AT_NOON) -> Sales:
     await Workspaces(pool).create(workspace, workspace, timezone)
-    return Sales(pool, workspace)
+    return Sales(pool, CRM(pool), workspace)
 
 
 def contact(id: str, name: str = "Cleo", **fields: Any) -> Contact:

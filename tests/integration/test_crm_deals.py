@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 from pydantic import ValidationError
 
 from core.crm import Activity, Change, Deal
@@ -28,13 +27,6 @@ from tests.integration.sales import (
 
 if TYPE_CHECKING:
     from store.pool import Pool
-
-
-@pytest_asyncio.fixture
-async def sales(pool: Pool) -> Sales:
-    sales = await open_sales(pool, "acme")
-    await sales.tell(*PEOPLE)
-    return sales
 
 
 async def test_a_card_tells_what_is_known_of_a_deal(sales: Sales) -> None:

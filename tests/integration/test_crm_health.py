@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 
 from core.crm import Change, ChangedField
 from tests.integration.sales import (
-    PEOPLE,
     Sales,
     at,
     contact,
     day,
     deal,
-    open_sales,
     people,
     stages,
     talk,
@@ -24,14 +21,6 @@ from tests.integration.sales import (
 
 if TYPE_CHECKING:
     from core.crm import Deal
-    from store.pool import Pool
-
-
-@pytest_asyncio.fixture
-async def sales(pool: Pool) -> Sales:
-    sales = await open_sales(pool, "acme")
-    await sales.tell(*PEOPLE)
-    return sales
 
 
 def history(field: ChangedField, *values: tuple[float, Any]) -> tuple[Change, ...]:

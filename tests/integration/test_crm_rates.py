@@ -6,8 +6,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import pytest_asyncio
-
 from core.crm import Quota
 from tests.integration.sales import (
     NOW,
@@ -24,13 +22,6 @@ from tests.integration.sales import (
 
 if TYPE_CHECKING:
     from store.pool import Pool
-
-
-@pytest_asyncio.fixture
-async def sales(pool: Pool) -> Sales:
-    sales = await open_sales(pool, "acme")
-    await sales.tell(*PEOPLE)
-    return sales
 
 
 def sums(deals: int, amount: float, weighted: float, currency: str = "EUR") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from tests.integration.sales import (
     NOW,
     RENEWALS,
     SALES,
+    TOOLS,
     Sales,
     at,
     contact,
@@ -27,12 +29,10 @@ from tests.integration.sales import (
     talk,
     touch,
 )
-from tools import specs
 
 if TYPE_CHECKING:
     from store.pool import Pool
 
-TOOLS = sorted(tool.name for tool in specs() if tool.name.startswith("crm_"))
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "crm_get_deal": {"deal_id": "crm:ill"},
     "crm_get_account": {"account_id": "crm:initech"},
@@ -97,7 +97,7 @@ async def told(sales: Sales, tool: str) -> str:
 
 
 async def test_each_company_is_told_of_its_own_and_nobody_elses(alpha: Sales) -> None:
-    beta = Sales(alpha.pool, "beta")
+    beta = replace(alpha, workspace="beta")
     stranger = await open_sales(alpha.pool, "gamma")
     for tool in TOOLS:
         of_alpha, of_beta = await told(alpha, tool), await told(beta, tool)

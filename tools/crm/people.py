@@ -77,7 +77,8 @@ def people(ask: Asking) -> tuple[Tool, ...]:
 
         Upper and lower case are the same. Answers {since, until, mentions, total, more}, latest
         first. Each has conversation_id, kind, title, at (UTC), url, account_id, account, deals
-        [{deal_id, name}], hits (how often) and snippets (up to 3, with the words around).
+        [{deal_id, name}], hits (how often) and snippets (up to 3, with the words around). Of those
+        that hold the words in any order, the latest 2000 are looked at.
         """
         return await ask("mentions", arguments, context, pattern=pattern_of(arguments.term))
 
@@ -86,8 +87,9 @@ def people(ask: Asking) -> tuple[Tool, ...]:
         """Tell who is known at each open deal and in which role; find deals without a role.
 
         Answers {deals, total, more, roles}, largest deals first. Each deal has deal_id, name,
-        stage, amount, currency, owner, account and contacts [{contact_id, name, title, email,
-        role}]. `roles` counts over all that match: role (null: none is set), deals, contacts.
+        stage, amount, currency, owner, account and contacts (15 at most) [{contact_id, name, title,
+        email, role}]. `roles` counts over all that match: role (null: none is set), deals,
+        contacts.
         """
         return await ask("contact_roles", arguments, context)
 

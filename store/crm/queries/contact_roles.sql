@@ -28,7 +28,7 @@ SELECT jsonb_build_object(
                 FROM (
                     SELECT contact_id, role FROM crm_deal_contacts
                     WHERE workspace_id = :workspace AND deal_id = card.deal_id
-                    ORDER BY contact_id LIMIT 30
+                    ORDER BY contact_id LIMIT 15
                 ) AS k
                 JOIN crm_contacts p ON p.workspace_id = :workspace AND p.id = k.contact_id
                     AND p.deleted_at IS NULL

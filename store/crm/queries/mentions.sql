@@ -1,23 +1,27 @@
 WITH span AS (
     SELECT * FROM crm_span(:workspace, :period, :since, :until)
 ),
-found AS (
-    SELECT v.id, v.at, said.words, regexp_count(said.words, :pattern::text, 1, 'i') AS hits
+likely AS MATERIALIZED (
+    SELECT v.id, v.at
     FROM span
     JOIN crm_conversations v ON v.at >= span.begins AND v.at < span.ends
-    CROSS JOIN LATERAL (
-        SELECT concat_ws(E'\n', v.title, v.summary, v.transcript) AS words
-    ) AS said
     WHERE v.workspace_id = :workspace AND v.deleted_at IS NULL
         AND v.words @@ crm_asked(:workspace, :term)
         AND (:deal_id::text IS NULL OR v.id = ANY (ARRAY(
             SELECT l.conversation_id FROM crm_conversation_deals l
             WHERE l.workspace_id = :workspace AND l.deal_id = :deal_id
         )))
-        AND said.words ~* :pattern
+    ORDER BY v.at DESC, v.id
+    LIMIT 2000
+),
+found AS (
+    SELECT likely.id, likely.at
+    FROM likely
+    JOIN crm_conversations v ON v.workspace_id = :workspace AND v.id = likely.id
+    WHERE concat_ws(E'\n', v.title, v.summary, v.transcript) ~* :pattern::text
 ),
 page AS (
-    SELECT * FROM found ORDER BY at DESC, id LIMIT :limit OFFSET :offset
+    SELECT id FROM found ORDER BY at DESC, id LIMIT :limit OFFSET :offset
 )
 SELECT jsonb_build_object(
     'since', (SELECT first_day FROM span),
@@ -34,18 +38,22 @@ SELECT jsonb_build_object(
                     AND d.deleted_at IS NULL
                 WHERE l.workspace_id = :workspace AND l.conversation_id = v.id
             ),
-            'hits', page.hits,
+            'hits', said.hits,
             'snippets', (
                 SELECT jsonb_agg(trim(regexp_replace(
-                    substr(page.words, greatest(place - 120, 1), least(place, 120) + 180),
+                    substr(said.words, greatest(place - 120, 1), least(place, 120) + 180),
                     '\s+', ' ', 'g'
                 )) ORDER BY place)
-                FROM generate_series(1, least(page.hits, 3)) AS hit
-                CROSS JOIN LATERAL regexp_instr(page.words, :pattern, 1, hit, 0, 'i') AS place
+                FROM generate_series(1, least(said.hits, 3)) AS hit
+                CROSS JOIN LATERAL regexp_instr(said.words, :pattern, 1, hit, 0, 'i') AS place
             )
         ) ORDER BY v.at DESC, v.id), '[]')
         FROM page
         JOIN crm_conversations v ON v.workspace_id = :workspace AND v.id = page.id
+        CROSS JOIN LATERAL (
+            SELECT words, regexp_count(words, :pattern, 1, 'i') AS hits
+            FROM concat_ws(E'\n', v.title, v.summary, v.transcript) AS words
+        ) AS said
         LEFT JOIN crm_accounts a ON a.workspace_id = :workspace AND a.id = v.account_id
             AND a.deleted_at IS NULL
     ),
