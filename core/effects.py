@@ -197,8 +197,8 @@ class ChildReady(Frozen):
 class EventRequest(Frozen):
     """Looks for an event that a step waits for; `known` is what `matching` reads besides it.
 
-    `taken` are events that the run was given by the one it retries; `wait` names the wait among those of the run. `patience` ends with `over`: the wait is given up
-    where nothing is found now.
+    `wait` names the wait among those of the run; `taken` are events that the run was given by the
+    one it retries. `patience` ends with `over`: the wait is given up where nothing is found now.
     """
 
     wait: str

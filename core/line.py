@@ -12,7 +12,7 @@ from core.event import EventKind
 from core.history import ChildClosed, Closed, Json
 from core.llm import Capability
 from core.run import Failure
-from core.shown import milliseconds, shown_arguments, shown_failure, shown_reply
+from core.shown import milliseconds, shown, shown_arguments, shown_failure, shown_reply
 from core.sync import ANNOUNCE, PLAN, READ, SYNC_COMPLETED
 
 BATCH_NAME = re.compile(r"(?P<path>.+)\[(?P<lo>\d+)\.\.(?P<hi>\d+)\]")
@@ -127,6 +127,25 @@ def batch_ended(step: Open, at: datetime, output: Json) -> Line:
     if result.get("failed"):
         return failed(step, at, Failure.model_validate(result["failed"]), counts)
     return finished(step, at, counts)
+
+
+def batch_closed(batch: Open, event: Closed) -> Line:
+    if event.how == "completed":
+        return batch_ended(batch, event.at, event.output)
+    if event.how == "cancelled":
+        return cancelled(batch, event.at)
+    return failed(batch, event.at, failure_of_run(event))
+
+
+def run_closed(began: datetime, event: Closed) -> Line:
+    took = {"duration_ms": milliseconds(began, event.at)}
+    if event.how == "completed":
+        return Line("run.succeeded", data={**shown(event.output), **took})
+    if event.how == "cancelled":
+        return Line("run.cancelled", data=took)
+    failure = failure_of_run(event)
+    kind = "run.timed_out" if failure.code == TIMED_OUT else "run.failed"
+    return Line(kind, failure.step, failure.attempts, {**shown_failure(failure), **took})
 
 
 def bounds_of(batch: str) -> dict[str, int]:

@@ -34,27 +34,27 @@ from core.history import (
 from core.line import (
     LOST,
     NO_BUDGET,
-    TIMED_OUT,
     Line,
     Open,
     Retry,
     answered,
     asked_by,
+    batch_closed,
     batch_ended,
     bounds_of,
     cancelled,
     child_failed,
     failed,
-    failure_of_run,
     finished,
     only,
+    run_closed,
     started,
     turn_of,
     unaffordable,
     work_of,
 )
 from core.run import Failure
-from core.shown import milliseconds, shown, shown_failure
+from core.shown import shown, shown_failure
 
 Notes = Mapping[str, Mapping[int, Note]]  # by activity id, then attempt
 Entry = tuple[LogEvent, str]  # with the cursor that continues after it
@@ -385,23 +385,10 @@ class Log:
         return Line("run.started", data={"skill": event.type, **only(origin, *names)})
 
     def _run_ended(self, event: Closed) -> Line:
+        began = self._began or event.at
         if self._batch is not None:
-            return self._batch_closed(Open(self._batch, "batch", self._began or event.at), event)
-        took = {"duration_ms": milliseconds(self._began or event.at, event.at)}
-        if event.how == "completed":
-            return Line("run.succeeded", data={**shown(event.output), **took})
-        if event.how == "cancelled":
-            return Line("run.cancelled", data=took)
-        failure = failure_of_run(event)
-        kind = "run.timed_out" if failure.code == TIMED_OUT else "run.failed"
-        return Line(kind, failure.step, failure.attempts, {**shown_failure(failure), **took})
-
-    def _batch_closed(self, batch: Open, event: Closed) -> Line:
-        if event.how == "completed":
-            return batch_ended(batch, event.at, event.output)
-        if event.how == "cancelled":
-            return cancelled(batch, event.at)
-        return failed(batch, event.at, failure_of_run(event))
+            return batch_closed(Open(self._batch, "batch", began), event)
+        return run_closed(began, event)
 
     # Steps
 
