@@ -15,9 +15,11 @@ from rich.table import Table
 from bench.crm import tools_p95
 from bench.measure import Pair, Runs, gateway_start
 from bench.models import LOOP, Models
+from bench.skills import beyond_the_model
 from bench.stack import open_bench
 
 MS = 1000
+OF_SKILLS = "skills over the demo company, models that take 1 s"
 OF_TOOLS = "tools over 1,000,000 activities, p95 ms"
 
 
@@ -45,6 +47,7 @@ async def measure(scale: int) -> dict[str, Any]:
                 "of it Temporal's own, p50 ms": starts * MS,
                 "added by the gateway, ms": (over_http - starts) * MS,
             },
+            OF_SKILLS: await beyond_the_model(bench, 3 * scale),
             OF_TOOLS: await tools_p95(bench.postgres, 5 * scale),
         }
 
@@ -71,10 +74,12 @@ def show(found: dict[str, Any]) -> None:
     console.print(table)
     for name, value in found["gateway"].items():
         console.print(f"{name}: {value:.1f}")
-    tools = Table("", *next(iter(found[OF_TOOLS].values())), title=OF_TOOLS)
-    for name, row in found[OF_TOOLS].items():
-        tools.add_row(name, *(f"{value:.0f}" for value in row.values()))
-    console.print(tools)
+    for title, places in ((OF_SKILLS, 2), (OF_TOOLS, 0)):
+        rows = found[title]
+        more = Table("", *next(iter(rows.values())), title=title)
+        for name, row in rows.items():
+            more.add_row(name, *(f"{value:.{places}f}" for value in row.values()))
+        console.print(more)
 
 
 def main() -> None:

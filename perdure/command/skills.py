@@ -204,7 +204,8 @@ def _show(session: Session, skill: Skill) -> None:
 def _input_row(named: tuple[str, Any]) -> list[str]:
     name, schema = named
     fields: dict[str, Any] = schema if isinstance(schema, dict) else {}
-    default = as_json(fields["default"]) if "default" in fields else "required"
+    left_out = "required" if fields.get("required", True) else "none"
+    default = as_json(fields["default"]) if "default" in fields else left_out
     kind = fields.get("type", "any")
     return [name, kind if isinstance(kind, str) else as_json(kind), default, _about(fields)]
 

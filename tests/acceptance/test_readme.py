@@ -48,6 +48,8 @@ def test_every_command_of_the_readme_works(installation: Installation, tmp_path:
         assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    # What the first `make up` of a user does by itself.
+    type_in(".venv/bin/python -m dev.demo.load", "")
     run = "no-run-yet"
     assert len(lines()) >= 9
     for line in lines():
@@ -63,6 +65,9 @@ def test_every_command_of_the_readme_works(installation: Installation, tmp_path:
             said[line] = type_in(line, run)
         if "--detach" in line:
             run = said[line].split()[0]
+    report = said[".venv/bin/perdure run pipeline-hygiene"]
+    for shown in ("Pipeline hygiene", "open deals need to be cleaned up", "Slipped", "To do"):
+        assert shown in report
     assert said['.venv/bin/perdure run hello -i \'names=["Ada", "Grace"]\''].strip() == (
         "Hello, Ada! Hello, Grace!"
     )

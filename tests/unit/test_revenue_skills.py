@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.flow import ExtractStep, ReasonStep, every_step
+from core.bundle import read_bundle
+from core.flow import ExtractStep, ReasonStep, SetStep, every_step
 from services.instructions import SkillInstructions
 from services.library import Library
 from tools import specs
@@ -65,3 +67,33 @@ def test_what_a_model_answers_has_no_room_for_names_and_numbers(name: str) -> No
         if isinstance(step, ReasonStep | ExtractStep):
             assert step.output_schema is not None
             assert step.output_schema["additionalProperties"] is False
+
+
+PAGE = (ROOT.parent / "docs" / "revenue-skills.md").read_text()
+
+
+def test_the_page_explains_every_kind_of_finding() -> None:
+    explained = set(re.findall(r"`([a-z_]+)`", PAGE))
+    kinds = {
+        kind
+        for name in NAMES
+        for step in every_step(LIBRARY.get(name).version.skill.flow.steps)
+        if isinstance(step, SetStep)
+        for kind in re.findall(r"'kind': '([a-z_]+)'", json.dumps(step.values))
+    }
+    assert len(kinds) == 15
+    assert kinds <= explained
+
+
+def test_the_flow_of_the_page_is_sound() -> None:
+    (steps,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    head = "---\nname: quiet\ndescription: Quiet deals.\n---\n"
+    flow = "steps:\n" + steps
+    checked = read_bundle(
+        "quiet",
+        {"SKILL.md": head.encode(), "flow.yaml": flow.encode()},
+        {tool.name: tool for tool in specs()},
+        {},
+    )
+    assert checked.skill is not None, checked.faults
+    assert checked.faults == ()
