@@ -87,6 +87,7 @@ class HubSpot:
         return since is None or kind not in OBJECTS
 
     async def page(self, kind: Kind, since: datetime | None, cursor: str | None) -> Page:
+        portal = await self._account()
         match kind:
             case "owners":
                 return await self._owners(cursor)
@@ -95,7 +96,7 @@ class HubSpot:
             case _ if kind in OBJECTS:
                 bound = None if since is None else (since - EPOCH) // MILLISECOND
                 place = _parsed(cursor) if cursor else _begin(OBJECTS[kind][0], bound)
-                return await self._objects(kind, bound, place)
+                return await self._objects(kind, bound, place, portal)
             case _:
                 raise SourceRejected(f"HubSpot has no {kind}")
 
@@ -118,19 +119,19 @@ class HubSpot:
         told = [records.pipeline(each, notes) for each in found]
         return _page([each for each in told if each], None, notes)
 
-    async def _objects(self, kind: Kind, bound: int | None, place: Place) -> Page:
+    async def _objects(self, kind: Kind, bound: int | None, place: Place, portal: Portal) -> Page:
         notes = Notes()
         match place.phase:
             case "archived":
                 told, following = await self._archived(kind, bound or 0, place)
             case "list":
                 found, following = await self._listed(place)
-                told = await self._records(kind, place.part, found, notes)
+                told = await self._records(kind, place.part, found, portal, notes)
             case _:
                 found, following = await self._searched(place)
                 if place.part == "deals":
                     found = await self._with_history(found)
-                told = await self._records(kind, place.part, found, notes)
+                told = await self._records(kind, place.part, found, portal, notes)
         if following is None:
             following = self._next_part(kind, bound, place.part)
         return _page(told, following, notes)
@@ -204,9 +205,8 @@ class HubSpot:
         return told
 
     async def _records(
-        self, kind: Kind, part: str, found: list[Json], notes: Notes
+        self, kind: Kind, part: str, found: list[Json], portal: Portal, notes: Notes
     ) -> list[Record]:
-        portal = await self._account()
         told: list[Record] = []
         found = _identified(found, part, notes)
         linked = await self._linked(part, [str(each["id"]) for each in found])
@@ -253,6 +253,7 @@ class HubSpot:
         return Linked(linked)
 
     async def _account(self) -> Portal:
+        """Asked before anything is read, which might belong to somebody else."""
         if self._portal is None:
             path = "/account-info/v3/details"
             try:
@@ -289,25 +290,33 @@ def _after(place: Place) -> dict[str, str]:
 
 def _following(place: Place, answer: Json) -> Place | None:
     after = next_page(answer)
+    if after is not None and after == place.after:
+        raise SourceUnreadable(f"HubSpot's list of {place.part} does not go on")
     return None if after is None else place.model_copy(update={"after": after})
 
 
 def _after_search(place: Place, last: Json | None) -> Place:
     """`last` is the record after which there are more; None where there are none."""
     if place.phase == "ties":
-        if last is not None:
-            return place.model_copy(update={"after": str(last.get("id"))})
-        return Place(part=place.part, phase="search", bound=place.bound + 1)
+        if last is None:
+            return Place(part=place.part, phase="search", bound=place.bound + 1)
+        if not str(last.get("id")).isdecimal() or int(last["id"]) <= int(place.after or 0):
+            raise _out_of_order(place)
+        return place.model_copy(update={"after": str(last["id"])})
     if last is None:
         return Place(part=place.part, phase="archived")
     modified = records.modified_at(Fields(place.part, {"id": "", **last}, Notes()), place.part)
     bound = -1 if modified is None else (modified - EPOCH) // MILLISECOND
     if bound < place.bound:
-        raise SourceUnreadable(f"HubSpot's search of {place.part} is not in the order asked for")
+        raise _out_of_order(place)
     if bound > place.bound:
         return Place(part=place.part, phase="search", bound=bound)
     # More of one moment than a page holds, such as after an import: on by id, then.
     return Place(part=place.part, phase="ties", bound=bound, after="0")
+
+
+def _out_of_order(place: Place) -> SourceUnreadable:
+    return SourceUnreadable(f"HubSpot's search of {place.part} is not in the order asked for")
 
 
 def _identified(found: list[Json], part: str, notes: Notes) -> list[Json]:

@@ -414,8 +414,11 @@ async def test_links_can_do_without_the_account_where_it_is_not_told(reader: Rea
 async def test_a_token_of_another_account_is_refused(reader: Reader) -> None:
     reader.server.crm.create("companies")
     assert len((await reader.read("accounts", portal="4711")).told) == 1
-    with pytest.raises(SourceRefused, match="belongs to HubSpot account 4711, not to 815"):
-        await reader.read("accounts", portal="815")
+    reader.server.requests.clear()
+    for kind in reader.hubspot().kinds:
+        with pytest.raises(SourceRefused, match="belongs to HubSpot account 4711, not to 815"):
+            await reader.read(kind, portal="815")
+    assert reader.server.paths().keys() == {"/account-info/v3/details"}
 
 
 async def test_a_token_goes_only_where_its_secret_may(reader: Reader) -> None:

@@ -16,7 +16,7 @@ from tests.hubspot.reading import Reader, open_reader
 from tests.receiver import reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from core.crm import Kind
     from tests.receiver import Received
@@ -185,18 +185,37 @@ async def test_links_of_hundreds_of_records_take_few_requests(reader: Reader) ->
     assert paths["/crm/v4/associations/notes/deals/batch/read"] == 3
 
 
-async def test_a_search_out_of_order_is_not_believed(reader: Reader) -> None:
-    crm = reader.server.crm
-    for number in range(300):
-        crm.create("companies", MONDAY + number * LITTLE)
+@pytest.mark.parametrize(
+    ("made", "wrong"),
+    [
+        (range(300), {"properties": {"hs_lastmodifieddate": "2020-01-01T00:00:00Z"}}),
+        (range(300), {"properties": {}, "updatedAt": None}),
+        ([0] * 500, {"id": "1"}),
+        ([0] * 500, {"id": "one"}),
+    ],
+    ids=["backwards", "timeless", "ids-backwards", "no-ids"],
+)
+async def test_a_search_out_of_order_is_not_believed(
+    reader: Reader, made: Sequence[int], wrong: dict[str, object]
+) -> None:
+    for number in made:
+        reader.server.crm.create("companies", MONDAY + number * LITTLE)
 
-    def backwards(received: Received, answer: bytes) -> bytes | None:
+    def spoil(received: Received, answer: bytes) -> bytes | None:
         if not received.target.endswith("/search"):
             return None
         told = json.loads(answer.partition(b"\r\n\r\n")[2])
-        told["results"][-1]["properties"]["hs_lastmodifieddate"] = "2020-01-01T00:00:00Z"
+        told["results"][-1] |= wrong
         return reply(200, json.dumps(told).encode())
 
-    reader.server.trouble = backwards
-    with pytest.raises(SourceUnreadable, match="order"):
+    reader.server.trouble = spoil
+    with pytest.raises(SourceUnreadable, match="not in the order asked for"):
         await reader.read("accounts", MONDAY)
+
+
+async def test_a_list_that_does_not_go_on_is_left(reader: Reader) -> None:
+    stuck = {"results": [], "paging": {"next": {"after": "7"}}}
+    answer = reply(200, json.dumps(stuck).encode())
+    reader.server.trouble = lambda got, _: answer if "/objects/" in got.target else None
+    with pytest.raises(SourceUnreadable, match="does not go on"):
+        await reader.read("contacts")

@@ -46,6 +46,10 @@ def says(status: int, body: Any = None, **headers: str) -> bytes:
     return reply(status, json.dumps(body or {}).encode(), **headers)
 
 
+def at_owners(answer: bytes) -> Callable[[Received, bytes], bytes | None]:
+    return lambda received, _: answer if "/owners" in received.target else None
+
+
 ONLY_SOME = {
     "results": [],
     "errors": [{"category": "INTERNAL_ERROR", "message": "a shard is away"}],
@@ -97,7 +101,7 @@ async def test_every_answer_that_is_none_has_a_name(
     wait: timedelta | None,
     words: str,
 ) -> None:
-    reader.server.trouble = lambda *_: answer
+    reader.server.trouble = at_owners(answer)
     with pytest.raises(failure, match=words) as caught:
         await reader.read("owners")
     assert type(caught.value) is failure
@@ -202,7 +206,7 @@ async def test_associations_told_in_part_are_asked_again(reader: Reader) -> None
 async def test_silence_ends_after_a_while(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hubspot_api, "SECONDS_PER_REQUEST", 0.05)
     reader.server.pause = 1
-    with pytest.raises(SourceUnavailable, match="did not answer /crm/v3/owners within"):
+    with pytest.raises(SourceUnavailable, match="did not answer /account-info/v3/details within"):
         await reader.read("owners")
 
 
