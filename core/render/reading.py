@@ -22,6 +22,9 @@ class Group:
     def worst(self) -> int:
         return SEVERITIES.index(self.findings[0].severity)
 
+    def of(self, severity: Severity) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity == severity]
+
 
 def groups(report: Report) -> list[Group]:
     """First those that hold the most severe findings, of these first the ones with most."""
@@ -57,7 +60,7 @@ def in_numbers(findings: Iterable[Finding]) -> str:
 
 
 def to_do(report: Report) -> list[tuple[str | None, list[Task]]]:
-    """By person, whoever has most first and nobody's last.
+    """By person, whoever has most first, nobody's last, and otherwise as the report has it.
 
     Where the report lists no tasks, those are what its findings ask for.
     """
@@ -69,7 +72,7 @@ def to_do(report: Report) -> list[tuple[str | None, list[Task]]]:
     of_person: dict[str | None, list[Task]] = {}
     for task in asked:
         of_person.setdefault(task.who or None, []).append(task)
-    return sorted(of_person.items(), key=lambda each: (each[0] is None, -len(each[1]), each[0]))
+    return sorted(of_person.items(), key=lambda each: (each[0] is None, -len(each[1])))
 
 
 def _about(finding: Finding) -> str:

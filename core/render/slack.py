@@ -12,8 +12,17 @@ from typing import Any
 from core.model import Frozen
 from core.render.mrkdwn import brief, escaped, fit, flat, link, packed, size
 from core.render.pieces import Bullets, Code, Facts, Heading, Piece, Prose, Table, pieces
-from core.render.reading import Group, by_severity, groups, in_numbers, in_short, since, to_do
-from core.render.words import BY_DEMO, CIRCLE, cut, facts, line, moment, title_of, web
+from core.render.reading import (
+    SEVERITIES,
+    Group,
+    by_severity,
+    groups,
+    in_numbers,
+    in_short,
+    since,
+    to_do,
+)
+from core.render.words import BY_DEMO, CIRCLE, clean, cut, facts, line, moment, title_of, web
 from core.report import Finding, Occasion, Report, Task
 
 Block = dict[str, Any]
@@ -29,7 +38,6 @@ LONGEST_MESSAGE = 12_000
 AS_MANY_AS_FIT = (30, 20, 12, 8, 5, 3, 1)
 MOST_GROUPS = 12
 MOST_TASKS = 10
-MOST_ALSO = 3
 MOST_NOTES = 5
 MOST_PIECES = 12
 UNTITLED = "Report"
@@ -51,9 +59,9 @@ class Message(Frozen):
 def slack(value: Any, occasion: Occasion) -> Message:
     if occasion.status != "succeeded":
         return _unfinished(occasion)
-    if isinstance(value, str) and value.strip() and not occasion.by_demo:
-        text = escaped(value.strip())
-        if size(text) <= LONGEST_TEXT:
+    if isinstance(value, str) and not occasion.by_demo:
+        text = escaped(clean(value).strip())
+        if 0 < size(text) <= LONGEST_TEXT:
             return Message(text=text)
     report = Report.read(value)
 
@@ -87,7 +95,7 @@ def _report(report: Report, occasion: Occasion, most: int) -> Message:
         *(block for group, few in shown.items() for block in _group(group, few)),
         *_rest(report, shown, folded, occasion),
         *_tasks(report, occasion, most),
-        *([_small(fit(report.note, 600))] if report.note and report.note.strip() else []),
+        *_note(report.note or ""),
         *_foot(occasion),
     ]
     numbers = in_numbers(report.findings) if report.findings else line(report.summary, 200)
@@ -96,15 +104,16 @@ def _report(report: Report, occasion: Occasion, most: int) -> Message:
 
 
 def _shown(found: list[Group], most: int) -> dict[Group, list[Finding]]:
-    """The most severe of each kind in turn, so that no kind hides the others."""
-    groups = found[:MOST_GROUPS]
-    shown: dict[Group, list[Finding]] = {group: [] for group in groups}
+    """The most severe; where not all of a severity fit, each kind has its turn."""
+    shown: dict[Group, list[Finding]] = {group: [] for group in found[:MOST_GROUPS]}
     left = most
-    for turn in range(max((len(group.findings) for group in groups), default=0)):
-        for group in groups:
-            if left and turn < len(group.findings):
-                shown[group].append(group.findings[turn])
-                left -= 1
+    for severity in SEVERITIES:
+        waiting = {group: group.of(severity) for group in shown}
+        for turn in range(max(map(len, waiting.values()), default=0)):
+            for group, findings in waiting.items():
+                if left and turn < len(findings):
+                    shown[group].append(findings[turn])
+                    left -= 1
     return {group: few for group, few in shown.items() if few}
 
 
@@ -144,8 +153,7 @@ def _finding(finding: Finding) -> str:
     deal = finding.deal
     title = brief(finding.title, 160)
     mark = f"{CIRCLE[finding.severity]} "
-    kinds = ", ".join(brief(title_of(kind), 40).lower() for kind in finding.also[:MOST_ALSO])
-    fresh = (f" (also {kinds})" if kinds else "") + (" _(new)_" if finding.new else "")
+    fresh = " _(new)_" if finding.new else ""
     if deal is None:
         first = f"{mark}*{title}*{fresh}"
     else:
@@ -155,6 +163,11 @@ def _finding(finding: Finding) -> str:
     if not finding.action:
         return first
     return f"{first}\n      → {brief(finding.action, 140)}{_whose(finding)}"
+
+
+def _note(text: str) -> list[Block]:
+    said = fit(clean(text).strip(), 600)
+    return [_small(said)] if said else []
 
 
 def _whose(asked: Finding) -> str:

@@ -84,13 +84,11 @@ def _counted(findings: list[Finding]) -> str:
 def _finding(finding: Finding) -> Iterator[list[Piece]]:
     mark = Styled(f"  ● {finding.severity:<7}", STYLE.get(finding.severity, ""))
     fresh: list[Piece] = [Styled("  new", "green")] if finding.new else []
-    also = f"  (also {', '.join(_title(kind).lower() for kind in finding.also)})"
-    about = [Styled(also, "dim")] if finding.also else []
     if finding.deal is None:
-        yield [mark, Styled(one_line(finding.title), "bold"), *about, *fresh]
+        yield [mark, Styled(one_line(finding.title), "bold"), *fresh]
     else:
         yield [mark, _deal(finding.deal), Styled(_beside(finding.deal), "dim"), *fresh]
-        yield [f"            {one_line(finding.title)}", *about]
+        yield [f"            {one_line(finding.title)}"]
     if finding.detail.strip():
         yield [Styled(f"            {one_line(finding.detail)}", "dim")]
     if finding.action:

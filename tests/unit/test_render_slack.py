@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
@@ -136,6 +136,18 @@ def test_severe_kinds_come_first() -> None:
     assert shown.index("Slipped") < shown.index("Pushed") < shown.index("Stale")
 
 
+def test_what_is_less_severe_never_takes_the_place_of_what_is_more() -> None:
+    findings = (
+        *(finding(number, kind="slipped", severity="high") for number in range(40)),
+        *(finding(number, kind="stale", severity="low") for number in range(40)),
+    )
+    shown = "\n".join(texts(rendered(Report(title="R", findings=findings))))
+    assert shown.count("🔴") == 30
+    assert "⚪" not in shown
+    assert "50 more" in shown
+    assert "10 slipped, 40 stale" in shown
+
+
 def test_all_is_shown_where_all_fits() -> None:
     message = rendered(report(9))
     assert message.folded == 0
@@ -243,12 +255,14 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(JSON)
 def test_whatever_a_run_gives_slack_takes(value: Any) -> None:
     rendered(value)
 
 
-@given(st.integers(0, 60), TEXT, TEXT, st.lists(TEXT, max_size=12))
+@settings(max_examples=40)
+@given(st.integers(0, 40), TEXT, TEXT, st.lists(TEXT, max_size=12))
 def test_whatever_a_report_says_slack_takes(
     count: int, some: str, other: str, many: list[str]
 ) -> None:
