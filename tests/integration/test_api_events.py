@@ -213,6 +213,30 @@ async def test_runs_that_start_each_other_by_events_come_to_an_end(
     assert [each.code for each in published.skipped] == ["too_deep"]
 
 
+async def test_a_run_that_waits_is_shown_waiting_and_goes_on_with_the_event(
+    site: Site, owner: Caller
+) -> None:
+    await owner.upload(
+        "waits",
+        "steps:\n"
+        "  - {id: signed, wait: {event: deal_signed, when: event.data.deal == 'D-1', for: 3d}}\n"
+        '  - {id: said, compute: echo, with: {value: "${steps.signed.data.amount}"}}\n',
+    )
+    await site.work()
+    run_id = await owner.started("waits")
+    shown = await owner.status(run_id, "waiting")
+    [waiting] = shown["waiting_for"]
+    assert (waiting["kind"], waiting["step"]) == ("event", "signed")
+    assert waiting["message"] == "deal_signed, when event.data.deal == 'D-1'"
+    assert waiting["until"] is not None
+    assert [(step["path"], step["status"]) for step in shown["steps"]] == [("signed", "waiting")]
+    await told(owner, {"event": "deal_signed", "data": {"deal": "D-2", "amount": 1}})
+    await told(owner, {"event": "deal_signed", "data": {"deal": "D-1", "amount": 2}})
+    run = await owner.ended(run_id)
+    assert run["output"] == 2
+    assert [step["status"] for step in run["steps"]] == ["succeeded", "succeeded"]
+
+
 async def test_events_are_listed_newest_first_with_what_they_started(
     site: Site, owner: Caller
 ) -> None:

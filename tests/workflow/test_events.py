@@ -10,6 +10,7 @@ from core.effects import EVENT, PAUSE, RESUME
 from core.run import Run
 from tests.kernel import Kernel
 from tests.workflow.flows import QUICK, flow, watched
+from tests.workflow.hearing import Hearing
 from tests.workflow.telling import Telling
 
 BY = {"actor": {"kind": "user", "id": "tester"}}
@@ -251,3 +252,15 @@ async def test_the_event_of_another_tenant_ends_no_wait(kernel: Kernel, telling:
         run = await kernel.ended(handle)
     assert run.error is not None
     assert run.error.code == "wait_timed_out"
+
+
+async def test_a_skill_in_python_hears_each_event_once_in_all_its_histories(
+    kernel: Kernel, telling: Telling
+) -> None:
+    async with kernel.worker(Hearing):
+        handle = await kernel.start_type("hearing", {"least": 10, "seconds": 2})
+        await telling.noted()
+        for amount in (20, 5, 30):
+            await telling.tell("deal_signed", amount=amount)
+        run = await kernel.ended(handle)
+    assert run.output == [20, 30, "wait_timed_out"]
