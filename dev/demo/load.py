@@ -92,7 +92,8 @@ async def load_at_first(
         elif day is not None and today() - day > FRESH and await demo.is_there():
             say(f"the data of the demo company ends on {day}: {AGAIN} brings it up to today")
     except Exception as error:
-        say(f"no demo data ({error or type(error).__name__}): {AGAIN} tries again")
+        reason = str(error) or type(error).__name__
+        say(f"no demo data ({reason}): {AGAIN} tries again")
 
 
 async def load_again(mine: Home) -> int:

@@ -89,6 +89,29 @@ def test_a_deals_people_work_at_its_account(day: date) -> None:
 
 
 @on_days
+def test_whoever_talks_for_the_company_has_the_deal_at_that_time(day: date) -> None:
+    told = on(day)
+    had = {deal.id: _paths(deal)["owner"] for deal in told.deals}
+    for talk in (*told.activities, *told.conversations):
+        (deal,) = talk.deals
+        whose = [change.value for change in had[deal] if change.at.date() <= talk.at.date()]
+        assert talk.owner == whose[-1]
+    left = {owner.id for owner in told.owners if not owner.active}
+    assert not left & {deal.owner for deal in told.deals if deal.closed_at is None}
+
+
+@on_days
+def test_nobody_buys_for_the_first_time_twice(day: date) -> None:
+    told = on(day)
+    new = [deal for deal in told.deals if deal.pipeline == "new"]
+    won = {deal.account: deal.closed_at for deal in new if deal.stage == "new-won"}
+    assert len(won) == sum(deal.stage == "new-won" for deal in new)
+    for deal in told.deals:
+        if deal.pipeline != "new" and deal.account in won:
+            assert deal.created_at.date() >= won[deal.account].date()
+
+
+@on_days
 def test_nothing_happens_on_that_day_or_later_or_outside_a_deals_life(day: date) -> None:
     told = on(day)
     begins = datetime.combine(day, time(), UTC)

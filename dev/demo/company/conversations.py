@@ -91,15 +91,16 @@ def _conversation(
 ) -> tuple[Conversation, PlantedSignal | None]:
     sale, activity = touch.sale, touch.record
     day = touch.at.date()
+    seller = sale.seller_on(day)
     said = talk(rng, sale, phase(sale, day), day, about)
     record = Conversation(
         id=id_,
         type="meeting" if activity.type == "meeting" else "call",
         title=_title(activity.subject or "", sale.buyer.record.name),
         at=touch.at,
-        participants=(sale.seller.name, *(person.name for person in sale.people)),
+        participants=(seller.name, *(person.name for person in sale.people)),
         transcript=said.text,
-        owner=sale.seller.id,
+        owner=seller.id,
         account=sale.buyer.record.id,
         deals=(sale.record.id,),
         url=f"https://calls.{VENDOR.lower()}.example/{id_}",

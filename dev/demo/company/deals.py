@@ -24,33 +24,36 @@ if TYPE_CHECKING:
 
 LEFT = timedelta(days=280)  # ago, when the colleague who is gone went
 GONE = next(seller for seller in SELLERS if not seller.active)
-TO_THE_GONE = 0.25  # of the deals of his team
+TO_THE_GONE = 0.4  # of the deals of his team
 SMALL = 12_000
 
 
 @dataclass(frozen=True)
 class Sale:
-    """A deal with all that its activities and conversations are made of."""
+    """A deal with all that its activities and conversations are made of.
+
+    `sellers` are whose it was, each from a day on.
+    """
 
     record: Deal
     life: Life
     buyer: Buyer
-    seller: Seller
+    sellers: tuple[tuple[date, Seller], ...]
     people: tuple[Contact, ...]
+
+    def seller_on(self, day: date) -> Seller:
+        return [seller for since, seller in self.sellers if since <= day][-1]
 
 
 def sale(rng: Random, number: int, life: Life, buyer: Buyer, today: date, stamp: datetime) -> Sale:
     id_ = f"d-{number:04}"
     price = amounts.path(rng, life, buyer.segment, today)
     expected = closes.path(rng, life, today)
-    first, last = _sellers(rng, life, buyer, today)
+    sellers = _sellers(rng, life, buyer, today)
     people = _people(rng, life, buyer, price[-1][1] if price else Decimal(0))
     stages = [(visit.since, visit.step.id, visit.step.forecast) for visit in life.visits]
     if life.ended:
         stages.append((life.ended, life.plan.end(life.outcome), "closed"))
-    owners = [(life.created, first.id)]
-    if last != first:
-        owners.append((days.workday_until(today - LEFT), last.id))
     lost = life.outcome == "lost"
     record = Deal(
         id=id_,
@@ -60,7 +63,7 @@ def sale(rng: Random, number: int, life: Life, buyer: Buyer, today: date, stamp:
         amount=price[-1][1] if price else None,
         currency="USD",
         close_date=expected[-1][1] if expected else None,
-        owner=last.id,
+        owner=sellers[-1][1].id,
         account=buyer.record.id,
         segment=buyer.segment.name,
         forecast_category=stages[-1][2],
@@ -80,11 +83,11 @@ def sale(rng: Random, number: int, life: Life, buyer: Buyer, today: date, stamp:
             ("forecast_category", [(day, forecast) for day, _, forecast in stages]),
             ("amount", price),
             ("close_date", expected),
-            ("owner", owners),
+            ("owner", [(day, seller.id) for day, seller in sellers]),
         ),
         modified_at=stamp,
     )
-    return Sale(record, life, buyer, last, people)
+    return Sale(record, life, buyer, sellers, people)
 
 
 def _history(
@@ -105,13 +108,13 @@ def _history(
     return tuple(sorted(changes, key=lambda change: change.at))
 
 
-def _sellers(rng: Random, life: Life, buyer: Buyer, today: date) -> tuple[Seller, Seller]:
-    """Who began it, and whose it is now."""
+def _sellers(rng: Random, life: Life, buyer: Buyer, today: date) -> tuple[tuple[date, Seller], ...]:
     seller = buyer.seller if life.plan.id == "new" else buyer.keeper
     left = days.workday_until(today - LEFT)
     if seller.team != GONE.team or life.created >= left or rng.random() > TO_THE_GONE:
-        return seller, seller
-    return GONE, GONE if life.ended and life.ended < left else seller
+        return ((life.created, seller),)
+    began = (life.created, GONE)
+    return (began,) if life.ended and life.ended < left else (began, (left, seller))
 
 
 def _people(rng: Random, life: Life, buyer: Buyer, amount: Decimal) -> tuple[Contact, ...]:

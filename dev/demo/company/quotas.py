@@ -56,7 +56,7 @@ def _first_of_teams(sales: list[Sale], starts: list[date], today: date) -> dict[
         won = sum(
             sale.record.amount or 0
             for sale in sales
-            if sale.seller.team == team and sale.life.outcome == "won"
+            if sale.sellers[-1][1].team == team and sale.life.outcome == "won"
         )
         shares = sum(
             1 + GROWS * n

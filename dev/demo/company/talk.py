@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dev.demo.company.accounts import GIVEN
+from dev.demo.company.names import GIVEN
 from dev.demo.company.words import PRODUCTS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _chosen(rng: Random, line: str) -> str:
 def _words(rng: Random, sale: Sale, day: date) -> dict[str, str]:
     people = [person.name for person in sale.people]
     given = [name.split()[0] for name in people]
-    seller = sale.seller.name.split()[0]
+    seller = sale.seller_on(day).name.split()[0]
     quarter = (day.month - 1) // 3 + 1
     return {
         "S": seller,

@@ -100,7 +100,7 @@ def _touch(rng: Random, sale: Sale, day: date, type_: Type, stamp: datetime) -> 
         body=rng.choice(BODIES[type_]).format(**words),
         direction=None if type_ in (*INSIDE, "meeting") else rng.choice(("in", "out", "out")),
         outcome=rng.choice(CALLS_END) if type_ == "call" else None,
-        owner=sale.record.owner,
+        owner=sale.seller_on(day).id,
         account=sale.buyer.record.id,
         deals=(sale.record.id,),
         contacts=() if type_ in INSIDE else tuple(person.id for person in met),
