@@ -40,9 +40,12 @@ Id = Annotated[Clean, Field(min_length=1, max_length=200)]
 Name = Annotated[Clean, Field(max_length=1000)]
 Text = Annotated[Clean, Field(max_length=200_000)]
 Currency = Annotated[Clean, Field(max_length=10)]
+# An index holds it whole.
+Segment = Annotated[Clean, Field(max_length=200)]
 Money = Annotated[Decimal, Field(max_digits=18, decimal_places=2)]
 AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Money)
 DATE = TypeAdapter(date)
+ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 class RecordBase(Frozen):
@@ -80,7 +83,7 @@ class Account(RecordBase):
     name: Name = ""
     domain: Name | None = None
     industry: Name | None = None
-    segment: Name | None = None
+    segment: Segment | None = None
     employees: int | None = None
     owner: Id | None = None
     url: Name | None = None
@@ -119,6 +122,8 @@ class Change(Frozen):
                 return f"{AMOUNT.validate_python(value):.2f}"
             case "close_date" if value is not None:
                 return DATE.validate_python(value).isoformat()
+            case "stage" | "owner" if value is not None:
+                return ID.validate_python(value)
             case _:
                 return value
 
@@ -135,7 +140,7 @@ class Deal(RecordBase):
     close_date: date | None = None
     owner: Id | None = None
     account: Id | None = None
-    segment: Name | None = None
+    segment: Segment | None = None
     forecast_category: Name | None = None
     next_step: Text | None = None
     lost_reason: Text | None = None

@@ -323,3 +323,25 @@ async def test_what_is_deleted_is_not_told(sales: Sales) -> None:
     assert told["deal"]["last_activity_on"] is None
     with pytest.raises(InvalidArguments):
         await sales.ask("open_deals", owner="Ada")
+
+
+async def test_the_longest_words_a_source_may_tell_fit_into_the_indexes(sales: Sales) -> None:
+    # Four bytes each, and in no order that could be packed.
+    signs = [chr(0x10000 + n * 7919 % 0x20000) for n in range(1000)]
+    word, name = "".join(signs[:200]), "".join(signs)
+    spaced = " ".join(chr(0x4E00 + n % 20_000) for n in range(100_000))
+    await sales.tell(
+        deal("a", name=name, segment=word, changes=stages((word, 1)), pipeline=word, stage=word),
+        contact("c", name, email=name),
+        talk("v", 1, "a", title=name, transcript=spaced, summary=spaced),
+    )
+    assert await sales.found("open_deals", segment=word) == ["a"]
+    with pytest.raises(ValidationError):
+        deal("b", segment=f"{word}x")
+    with pytest.raises(ValidationError):
+        stages((f"{word}x", 1))
+
+
+async def test_since_alone_runs_to_the_end_of_the_period(sales: Sales) -> None:
+    await sales.tell(deal("today", created_at=at(0)), deal("before", created_at=at(9)))
+    assert await sales.found("new_deals", since=day(9)) == ["today", "before"]

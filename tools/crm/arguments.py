@@ -23,7 +23,7 @@ def known_period(said: str) -> str:
     return said
 
 
-Word = Annotated[str, Field(min_length=1, max_length=200)]
+Word = Annotated[str, Field(min_length=1, max_length=250)]
 Identity = Annotated[str, Field(min_length=1, max_length=250)]
 Money = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Period = Annotated[
