@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from core.crm import (
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from integrations.hubspot_api import Json
 
 ActivityType = Literal["call", "email", "meeting", "note", "task"]
-ACTIVITIES: dict[str, ActivityType] = {f"{kind}s": kind for kind in get_args(ActivityType)}
+# Emails come first: they need a scope of their own, and who checks a source reads its first pages.
+ACTIVITIES: dict[str, ActivityType] = {
+    "emails": "email",
+    "calls": "call",
+    "meetings": "meeting",
+    "notes": "note",
+    "tasks": "task",
+}
 MODIFIED = {"contacts": "lastmodifieddate"}  # all others: hs_lastmodifieddate
 PROPERTIES: dict[str, tuple[str, ...]] = {
     "companies": (

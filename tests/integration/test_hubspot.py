@@ -331,6 +331,16 @@ async def test_engagements_become_activities(reader: Reader) -> None:
     told = await reader.read("activities")
     assert told.told == [
         Activity(
+            id=f"email-{email.id}",
+            modified_at=MONDAY,
+            type="email",
+            at=datetime(2025, 11, 16, 9, 30, 0, 123000, tzinfo=UTC),
+            subject="Re: offer",
+            body="a < b",
+            direction="in",
+            outcome="sent",
+        ),
+        Activity(
             id=f"call-{call.id}",
             modified_at=MONDAY,
             type="call",
@@ -343,16 +353,6 @@ async def test_engagements_become_activities(reader: Reader) -> None:
             account=company.id,
             deals=(deal.id,),
             contacts=(contact.id,),
-        ),
-        Activity(
-            id=f"email-{email.id}",
-            modified_at=MONDAY,
-            type="email",
-            at=datetime(2025, 11, 16, 9, 30, 0, 123000, tzinfo=UTC),
-            subject="Re: offer",
-            body="a < b",
-            direction="in",
-            outcome="sent",
         ),
         Activity(
             id=f"meeting-{meeting.id}",
