@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SKILLS = ("pipeline-hygiene", "deal-risk-review", "weekly-recap")
 # As long as a real model takes for a short answer at least.
-MODEL = "demo/claude-sonnet-5-5+slow-1s"
+MODEL = "demo/fake-slow-1s"
 Span = tuple["datetime", "datetime"]
 
 
