@@ -95,8 +95,8 @@ def tries(retry: Retry | None) -> RetryPolicy:
 
 
 def notifying(retry: Retry | None) -> Retry:
-    retry = retry or Retry()
-    return retry.model_copy(update={"attempts": retry.attempts or NOTIFY_ATTEMPTS})
+    attempts = (retry and retry.attempts) or NOTIFY_ATTEMPTS
+    return (retry or Retry(attempts=attempts)).model_copy(update={"attempts": attempts})
 
 
 def max_backoff(retry: Retry | None) -> timedelta:
