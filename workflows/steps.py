@@ -10,8 +10,8 @@ from typing import Any
 from temporalio.exceptions import ApplicationError
 
 from core.duration import format_duration
-from core.execution import Approval, Await, Compute, Pause, StepFailed
-from core.flow import Retry
+from core.execution import Approval, Await, Compute, Notify, Pause, StepFailed
+from core.flow import Channel, Retry
 from workflows.effects import TemporalEffects
 from workflows.failures import as_application_error
 from workflows.state import CURRENT
@@ -51,6 +51,18 @@ async def approve(step: str, message: str, *, timeout: timedelta | None = None) 
     return await _named(_effects().approve(Approval(step, message, timeout), never))
 
 
+async def notify(
+    step: str,
+    channel: Channel,
+    message: Any,
+    *,
+    timeout: timedelta | None = None,
+    retry: Retry | None = None,
+) -> Any:
+    """`message` is text, a report, or any other value; it is told once, also in a retried run."""
+    return await _named(_effects().notify(Notify(step, channel, message, timeout, retry)))
+
+
 def never() -> bool:
     return False
 
@@ -67,4 +79,4 @@ async def _named(work: Awaitable[Any]) -> Any:
         raise as_application_error(failed) from None
 
 
-__all__ = ["ApplicationError", "Retry", "approve", "event", "tool", "wait"]
+__all__ = ["ApplicationError", "Retry", "approve", "event", "notify", "tool", "wait"]

@@ -20,6 +20,7 @@ from tests.receiver import reply
 from tests.slack import Slack
 from tests.unit.test_render_slack import report
 from tests.workflow.flows import QUICK, flow, watched
+from tests.workflow.saying import Saying
 
 SECRET = "slack_webhook_url"
 PATIENT = {"attempts": 3, "backoff": "10ms"}
@@ -244,6 +245,14 @@ async def test_each_item_is_told_and_a_failure_may_be_gone_on_from(kernel: Kerne
         answers = await handle.result()
     assert [message["text"] for message in receiver.posted] == ["b", "c"]
     assert answers[0] is None
+
+
+async def test_a_skill_in_python_tells_people_too(kernel: Kernel) -> None:
+    async with kernel.worker(Saying), slack(kernel) as receiver:
+        handle = await kernel.start_type("saying", {"message": "by hand"})
+        answer = await handle.result()
+    assert answer["posted"] is True
+    assert [message["text"] for message in receiver.posted] == ["by hand"]
 
 
 async def test_the_log_shows_where_people_were_told(kernel: Kernel) -> None:
