@@ -133,6 +133,7 @@ class SyncActivities:
             return at.reading
         config = (await self._sources.get(*place)).config
         async with self._connectors.open(request.workspace, request.source, config) as connector:
+            at = await self._turn(place, connector, kind, at)
             while at.phase != "done" and asyncio.get_running_loop().time() < ends:
                 at = await self._turn(place, connector, kind, at)
         return at.reading

@@ -39,7 +39,8 @@ class Reading(Frozen):
 
 
 class Progress(Frozen):
-    """Goes on in the next part of a run whose history grew long."""
+    """Goes on in the next part of a run whose history grew long. `slices` are of the kind that is
+    read now."""
 
     kinds: tuple[Kind, ...]
     done: tuple[Reading, ...] = ()

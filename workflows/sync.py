@@ -32,17 +32,17 @@ class SyncRun:
         if run is None:
             raise not_by_hand()
         progress = task.progress or Progress(kinds=await plan(run, task))
-        ends = progress.slices + SLICES_IN_A_HISTORY
-        for kind in progress.kinds[len(progress.done) :]:
-            part, reading = 0, None
+        done, slices, left = progress.done, progress.slices, SLICES_IN_A_HISTORY
+        for kind in progress.kinds[len(done) :]:
+            reading = None
             while reading is None or not reading.is_done:
-                if progress.slices == ends:
+                if not left:
+                    progress = progress.model_copy(update={"done": done, "slices": slices})
                     workflow.continue_as_new(task.model_copy(update={"progress": progress}))
-                part += 1
-                reading = await read(run, task, kind, part)
-                progress = progress.model_copy(update={"slices": progress.slices + 1})
-            progress = progress.model_copy(update={"done": (*progress.done, reading)})
-        result = SyncResult.of(task.source, progress.done)
+                slices, left = slices + 1, left - 1
+                reading = await read(run, task, kind, slices)
+            done, slices = (*done, reading), 0
+        result = SyncResult.of(task.source, done)
         if task.announce:
             await announce(run, result)
         return result
