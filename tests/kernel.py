@@ -190,9 +190,9 @@ class Kernel:
         return await self.start_type("test-flow", argument, **origin)
 
     async def start_type(
-        self, skill: str, argument: Any, **origin: Any
+        self, skill: str, argument: Any, run_id: str | None = None, **origin: Any
     ) -> WorkflowHandle[Any, Any]:
-        run_id = f"{skill}-{uuid4().hex[:20]}"
+        run_id = run_id or f"{skill}-{uuid4().hex[:20]}"
         known = RunOrigin(
             **{
                 "workspace": self.workspace,

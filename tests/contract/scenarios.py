@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from uuid import uuid4
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
 
 from core.callback import CallbackRequest
+from core.connector import FilesConfig
 from core.effects import (
     DECIDE,
     PAUSE,
@@ -34,11 +35,14 @@ from core.effects import (
 from core.errors import BudgetExceeded
 from core.flow import Flow
 from core.run import RunOrigin
+from core.sync import SYNC, SyncInput
 from core.tool import Actor
 from services.callbacks import CallbackStarter
 from store.pool import open_pool
 from store.runs import NewRun
 from store.schema import migrate
+from store.source_files import SourceFiles
+from store.sources import Sources
 from tests.kernel import Kernel, open_kernel, with_children
 from tests.receiver import Received, Receiver, reply
 from tests.servers import Servers
@@ -244,6 +248,19 @@ async def notified(kernel: Kernel) -> Handle:
     )
 
 
+async def synced(kernel: Kernel) -> Handle:
+    """A file of deals, which name their owners and their pipeline."""
+    sources, place = Sources(kernel.pool), (kernel.workspace.id, "files")
+    await sources.create(*place, FilesConfig())
+
+    async def file() -> AsyncIterator[bytes]:
+        yield b"id,stage,owner,amount\nd1,Talks,ada,100\nd2,Closed won,bo,1.5.0\n"
+
+    await SourceFiles(kernel.pool).put(*place, "deals", "csv", file())
+    await kernel.pool.execute("UPDATE sources SET sync_run = $1", "perdure.sync-recorded")
+    return await kernel.start_type(SYNC, SyncInput(source="files"), run_id="perdure.sync-recorded")
+
+
 def answered(request: ModelRequest) -> ModelReply:
     """Wrong at first where that is mended, and with tools at first where there are some."""
     match request.capability:
@@ -278,6 +295,7 @@ SCENARIOS: dict[str, Callable[[Kernel], Awaitable[Handle]]] = {
         called_back,
         short_of_budget,
         notified,
+        synced,
     )
 }
 

@@ -27,6 +27,7 @@ from worker import python_skills, sandbox
 from workflows.callback import CallbackRun
 from workflows.flow import BatchRun, FlowRun
 from workflows.interceptor import RunInterceptor
+from workflows.sync import SyncRun
 
 SKILLS = Path(__file__).parents[2] / "skills"
 RECORDED = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -65,7 +66,7 @@ async def replay(name: str) -> None:
     Asked.requests = {}
     data_converter = converter(KEYS)
     replayer = Replayer(
-        workflows=[FlowRun, BatchRun, CallbackRun, Continuing, *python_skills(SKILLS)],
+        workflows=[FlowRun, BatchRun, CallbackRun, SyncRun, Continuing, *python_skills(SKILLS)],
         interceptors=[RunInterceptor(), Watching()],
         data_converter=data_converter,
         workflow_runner=sandbox(),
