@@ -29,17 +29,20 @@ class Wakes:
         """All that were stirred, by whomever; who cannot be told now is told the next time."""
         for _ in range(ROUNDS):
             waiting = await self._waits.stirred(AT_ONCE)
+            passed = await self._awaited.passed_by([one for one in waiting if one.kind == "event"])
             for stirred in waiting:
-                await self._tell(stirred)
+                if stirred in passed:
+                    await self._waits.woken(stirred, passed[stirred])
+                else:
+                    await self._tell(stirred)
             if len(waiting) < AT_ONCE:
                 break
 
     async def _tell(self, stirred: Stirred) -> None:
-        is_news = stirred.kind != "event" or await self._awaited.concerns(stirred)
-        if is_news and not await self._told(stirred):
-            await self._waits.forget_run(stirred.workspace, stirred.run)
-        else:
+        if await self._told(stirred):
             await self._waits.woken(stirred)
+        else:
+            await self._waits.forget_run(stirred.workspace, stirred.run)
 
     async def _told(self, stirred: Stirred) -> bool:
         """False where nobody is there to be told."""

@@ -9,13 +9,17 @@ import asyncpg
 
 from core.model import Frozen
 from store.events import ONE_AT_A_TIME
+from store.sealing import CannotOpen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from asyncpg import Record
 
     from core.effects import EventRequest
     from store.pool import Pool
     from store.sealing import Keyring
+    from store.waits import Stirred
 
 # It waits for what comes after the first run of its lineage was asked for. Whoever notes a wait
 # looks afterwards, so nothing is owed to it from before.
@@ -41,6 +45,12 @@ NOTE = """
 FIND = """
     SELECT * FROM waits
     WHERE workspace_id = $1 AND run_id = $2 AND step = $3 AND kind = 'event' AND taken IS NULL
+"""
+FIND_ALL = """
+    SELECT waits.*
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (workspace_id, run_id, step)
+    JOIN waits USING (workspace_id, run_id, step)
+    WHERE kind = 'event' AND taken IS NULL
 """
 PASS_BY = """
     UPDATE waits SET seen = greatest(seen, $4)
@@ -102,6 +112,19 @@ class EventWaits:
         """One that goes on."""
         row = await self._pool.fetchrow(FIND, workspace, run, step)
         return None if row is None else self._opened(row)
+
+    async def find_all(self, stirred: Sequence[Stirred]) -> dict[Stirred, EventWait | None]:
+        """Those of them that go on; None is one that cannot be read."""
+        places = {(one.workspace, one.run, one.step): one for one in stirred}
+        columns = [list(column) for column in zip(*places, strict=True)] or [[], [], []]
+        found: dict[Stirred, EventWait | None] = {}
+        for row in await self._pool.fetch(FIND_ALL, *columns):
+            one = places[row["workspace_id"], row["run_id"], row["step"]]
+            try:
+                found[one] = self._opened(row)
+            except CannotOpen:
+                found[one] = None
+        return found
 
     async def pass_by(self, wait: EventWait, seq: int) -> EventWait:
         """No event up to this one ends it."""

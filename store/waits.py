@@ -29,7 +29,7 @@ STIRRED = """
 """
 # What stirred it while it was being told, it has to be told again.
 WOKEN = """
-    UPDATE waits SET woken = greatest(woken, $4)
+    UPDATE waits SET woken = greatest(woken, $4), seen = greatest(seen, $5)
     WHERE workspace_id = $1 AND run_id = $2 AND step = $3
 """
 FORGET_RUN = "DELETE FROM waits WHERE workspace_id = $1 AND run_id = $2"
@@ -66,5 +66,7 @@ class Waits:
             for row in await self._pool.fetch(STIRRED, limit)
         ]
 
-    async def woken(self, stirred: Stirred) -> None:
-        await self._pool.execute(WOKEN, stirred.workspace, stirred.run, stirred.step, stirred.stirs)
+    async def woken(self, stirred: Stirred, seen: int = 0) -> None:
+        """`seen`: up to this event, none ends the wait."""
+        place = (stirred.workspace, stirred.run, stirred.step)
+        await self._pool.execute(WOKEN, *place, stirred.stirs, seen)
