@@ -17,9 +17,11 @@ from bench.measure import Pair, Runs, gateway_start
 from bench.models import LOOP, Models
 from bench.skills import beyond_the_model
 from bench.stack import open_bench
+from bench.sync import syncs
 
 MS = 1000
 OF_SKILLS = "skills over the demo company, models that take 1 s"
+OF_SYNCS = "syncs of files"
 OF_TOOLS = "tools over 1,000,000 activities, p95 ms"
 
 
@@ -48,6 +50,7 @@ async def measure(scale: int) -> dict[str, Any]:
                 "added by the gateway, ms": (over_http - starts) * MS,
             },
             OF_SKILLS: await beyond_the_model(bench, 3 * scale),
+            OF_SYNCS: await syncs(bench),
             OF_TOOLS: await tools_p95(bench.postgres, 5 * scale),
         }
 
@@ -74,7 +77,7 @@ def show(found: dict[str, Any]) -> None:
     console.print(table)
     for name, value in found["gateway"].items():
         console.print(f"{name}: {value:.1f}")
-    for title, places in ((OF_SKILLS, 2), (OF_TOOLS, 0)):
+    for title, places in ((OF_SKILLS, 2), (OF_SYNCS, 0), (OF_TOOLS, 0)):
         rows = found[title]
         more = Table("", *next(iter(rows.values())), title=title)
         for name, row in rows.items():
