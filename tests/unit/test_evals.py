@@ -19,9 +19,9 @@ def card(deal: str) -> dict[str, Any]:
 
 TRUTH = Truth(
     cards={deal: card(deal) for deal in [*DEALS, "demo:sound"]},
-    of_kind={"stale": {deal: ("30 days",) for deal in DEALS}},
+    of_kind={"stale": dict.fromkeys(DEALS, ("30 days",))},
     counts={"Stale": 10},
-    records={deal: '{"activities": [{"at": "2026-10-19T08:00:00Z"}]}' for deal in DEALS},
+    records=dict.fromkeys(DEALS, '{"activities": [{"at": "2026-10-19T08:00:00Z"}]}'),
     planted={"stale": frozenset(DEALS)},
 )
 
