@@ -192,7 +192,7 @@ def _body_fault(expected: Any, path: list[Any], fault: Mapping[str, Any]) -> Fie
     if isinstance(fault.get("input"), bytes):
         return FieldFault(field="body", message="expected JSON, with Content-Type application/json")
     if fault["type"].startswith("union_tag"):
-        field = str(fault["ctx"]["discriminator"]).strip("'")
+        field = ".".join([*names, str(fault["ctx"]["discriminator"]).strip("'")])
     return FieldFault(field=field, message=refusal(fault))
 
 
@@ -204,6 +204,8 @@ def _walk(kind: Any, path: list[Any]) -> tuple[list[str], type[BaseModel] | None
         options = {_tag(option): option for option in get_args(kind)}
         if str(part) in options:
             kind = options[str(part)]
+            continue
+        if part == "[key]":  # of a dict, where the key itself is at fault
             continue
         names.append(str(part))
         if get_origin(kind) is dict:
