@@ -9,7 +9,7 @@ import pytest
 
 from core.connector import HubSpotConfig, Page
 from core.crm import Account
-from store.sources import Sources
+from store.sources import MANY, Sources
 
 if TYPE_CHECKING:
     from store.pool import Pool
@@ -58,3 +58,15 @@ async def test_only_who_named_all_says_what_is_gone(
     (known,) = await Sources(pool).passes(W, SOURCE)
     assert known.tally.faults == len(first.faults + first.remarks)
     assert known.first_faults == (*first.faults, *first.remarks)
+
+
+@pytest.mark.parametrize(("many", "counted"), [(MANY, MANY), (MANY - 1, -1)])
+async def test_whoever_asks_after_a_large_sync_is_answered_with_all_in_mind(
+    pool: Pool, many: int, counted: int
+) -> None:
+    await pool.execute("INSERT INTO workspaces (id, name, timezone) VALUES ($1, 'A', 'UTC')", W)
+    await Sources(pool).create(W, SOURCE, HubSpotConfig())
+    names = naming(*map(str, range(many)))
+    await read_whole(pool, "sync-1", Page(records=names[:10], next="2"), Page(records=names[10:]))
+    known = "SELECT reltuples::int FROM pg_class WHERE relname = 'crm_accounts'"
+    assert (await pool.fetchrow(known))[0] == counted
