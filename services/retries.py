@@ -60,9 +60,7 @@ class RetryService:
     ) -> Run:
         """A new run of the same lineage, that is given what the old one finished."""
         if run.skill == SYNC:
-            raise Conflict(
-                "a sync is not retried: sync its source again"
-            )
+            raise Conflict("a sync is not retried: sync its source again")
         asked = request.model_dump(mode="json")
         once = Once.of(idempotency_key, workspace.id, ["retry", run.run_id, asked])
         known = await self._launch.known(workspace.id, once)
