@@ -71,7 +71,7 @@ async def draft_report(arguments: DraftedReport, _: ToolContext) -> Report:
         findings=findings,
         changes=changes,
         tasks=tasks(findings),
-        note=" ".join(part for part in (more, arguments.note) if part) or None,
+        note=" ".join(part for part in (more, (arguments.note or "").strip()) if part) or None,
     )
 
 

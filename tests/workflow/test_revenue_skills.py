@@ -203,6 +203,30 @@ async def test_what_a_model_makes_up_is_dropped(kernel: Kernel) -> None:
     assert "It is lost." not in report.model_dump_json()
 
 
+async def test_a_conversation_that_no_model_can_read_is_counted_and_the_others_are_read(
+    kernel: Kernel,
+) -> None:
+    def stumbles(asked: str) -> dict[str, Any]:
+        if "Max: Hello" in asked:
+            return {"nonsense": True}
+        sign = {"kind": "timing", "severity": "high", "speaker": "Eve", "quote": "We will wait."}
+        return {"signals": [sign]} if "Eve: We" in asked else nothing_more(asked)
+
+    team = Team(kernel, stumbles)
+    calls = [
+        Conversation(
+            id=said, modified_at=NOW, at=NOW - timedelta(days=1), transcript=said, deals=("1",)
+        )
+        for said in ("Max: Hello.", "Eve: We will wait.")
+    ]
+    await team.knows(deal(1), *calls)
+    report = await team.runs("deal-risk-review")
+    (finding,) = report.findings
+    assert "“We will wait.”" in finding.title
+    assert {metric.label: metric.value for metric in report.metrics}["Conversations read"] == "1"
+    assert "could not read: 1." in (report.note or "")
+
+
 @pytest.mark.parametrize("skill", NAMES)
 async def test_deals_of_which_little_is_known_are_reported_all_the_same(
     kernel: Kernel, skill: str
