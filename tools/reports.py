@@ -18,9 +18,7 @@ class Reports(Protocol):
 class NoReports:
     """For a registry that is only read: nothing can be called."""
 
-    async def previous(
-        self, workspace: str, skill: str, run_id: str, lineage: str
-    ) -> PreviousOutput | None:
+    async def previous(self, *_: Any, **__: Any) -> PreviousOutput | None:
         return None
 
 
