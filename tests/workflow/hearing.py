@@ -14,15 +14,15 @@ from workflows import steps
 class Hearing:
     @workflow.run
     async def run(self, inputs: dict[str, Any]) -> list[Any]:
-        heard = inputs.get("heard", [])
+        heard, late = inputs.get("heard", []), ""
+        timeout = timedelta(seconds=inputs["seconds"])
+        known = {"least": inputs["least"]}
+        condition = "event.data.amount >= least"
         try:
             came = await steps.event(
-                "next",
-                "deal_signed",
-                when="event.data.amount >= least",
-                known={"least": inputs["least"]},
-                timeout=timedelta(seconds=inputs["seconds"]),
+                "next", "deal_signed", when=condition, known=known, timeout=timeout
             )
+            workflow.continue_as_new({**inputs, "heard": [*heard, came["data"]["amount"]]})
         except steps.ApplicationError as error:
-            return [*heard, error.type]
-        workflow.continue_as_new({**inputs, "heard": [*heard, came["data"]["amount"]]})
+            late = error.type or ""
+        return [*heard, late]
