@@ -7,11 +7,16 @@ import pytest
 
 from tests.gateway import CODEC_TOKEN, ECHO, Caller, Site
 
-BODIES: dict[tuple[str, str], Any] = {
-    ("post", "/api/runs/{run_id}"): {"action": "cancel"},
-    ("put", "/api/workspaces/{ws}/secrets/{name}"): {"value": "v", "allowed_hosts": ["a.com"]},
-    ("post", "/api/workspaces/{ws}/keys"): {"name": "k", "scopes": ["read"]},
-}
+
+def body_of(method: str, path: str, ids: dict[str, str]) -> Any:
+    told = {
+        ("post", "/api/runs/{run_id}"): {"action": "cancel"},
+        ("put", "/api/workspaces/{ws}/secrets/{name}"): {"value": "v", "allowed_hosts": ["a.com"]},
+        ("post", "/api/workspaces/{ws}/keys"): {"name": "k", "scopes": ["read"]},
+        ("patch", "/api/workspaces/{ws}/sources/{source}"): {"config": {"type": "files"}},
+        ("post", "/api/webhooks/skills/{skill}/trigger"): {"workspace_id": ids["ws"]},
+    }
+    return told.get((method, path))
 
 
 async def ids_of(site: Site, owner: Caller) -> dict[str, str]:
@@ -20,6 +25,10 @@ async def ids_of(site: Site, owner: Caller) -> dict[str, str]:
     secret = {"value": "v", "allowed_hosts": ["example.com"]}
     await owner.http.put(f"{owner.home}/secrets/crm", json=secret)
     key = await owner.http.post(f"{owner.home}/keys", json={"name": "k", "scopes": ["read"]})
+    source = {"id": "wares", "config": {"type": "files"}}
+    (await owner.http.post(f"{owner.home}/sources", json=source)).raise_for_status()
+    event = {"event": "came", "workspace_id": owner.workspace, "data": {}}
+    told = await owner.http.post("/api/webhooks/events", json=event)
     return {
         "ws": owner.workspace,
         "skill": "talk",
@@ -27,6 +36,9 @@ async def ids_of(site: Site, owner: Caller) -> dict[str, str]:
         "name": "crm",
         "key_id": key.json()["id"],
         "token": CODEC_TOKEN,
+        "source": "wares",
+        "kind": "deals",
+        "event_id": told.json()["event_id"],
     }
 
 
@@ -47,10 +59,13 @@ async def test_another_workspaces_key_finds_nothing_anywhere(site: Site, owner: 
         if not operation["x-scopes"] or "{" not in path:
             continue
         walked += 1
-        body = BODIES.get((method, path))
-        theirs = await stranger.http.request(method, path.format(**ids), json=body)
+        theirs = await stranger.http.request(
+            method, path.format(**ids), json=body_of(method, path, ids)
+        )
         assert theirs.status_code == 404, f"{method} {path}: {theirs.text}"
-        nobodys = await stranger.http.request(method, path.format(**unknown), json=body)
+        nobodys = await stranger.http.request(
+            method, path.format(**unknown), json=body_of(method, path, unknown)
+        )
         assert nobodys.status_code == 404, f"{method} {path}: {nobodys.text}"
         told = theirs.text
         for value in ids.values():
@@ -71,7 +86,7 @@ async def test_ids_of_another_workspace_are_not_found_in_ones_own(
         # To upload or to store under a name that somebody else uses too is nobody's business.
         if not named or path.startswith("/codec") or method == "put" or path.endswith("/runs"):
             continue
-        body = BODIES.get((method, path))
+        body = body_of(method, path, mine)
         answer = await stranger.http.request(method, path.format(**mine), json=body)
         assert answer.status_code == 404, f"{method} {path}: {answer.text}"
 
@@ -104,7 +119,7 @@ async def test_a_key_does_what_its_scopes_say_and_no_more(
         if not needed or scope in needed or path == "/api/workers":
             continue
         answer = await narrow.http.request(
-            method, path.format(**ids), json=BODIES.get((method, path))
+            method, path.format(**ids), json=body_of(method, path, ids)
         )
         assert answer.status_code == 403, f"{method} {path}: {answer.text}"
         assert answer.json()["code"] == "forbidden"

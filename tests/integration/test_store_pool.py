@@ -101,6 +101,7 @@ def every_method(pool: Pool) -> dict[str, Callable[[], Awaitable[Any]]]:
         "Skills.find": lambda: skills.find("acme", "greet"),
         "Skills.find_version": lambda: skills.find_version("acme", "greet", "v1"),
         "Skills.list_skills": lambda: skills.list_skills("acme"),
+        "Skills.mentioning_event": lambda: skills.mentioning_event("acme", "came"),
         "Skills.put": lambda: skills.put("acme", skill, {"SKILL.md": b""}),
         "Skills.remove": lambda: skills.remove("acme", "greet"),
         "Workspaces.change": lambda: workspaces.change("acme", name="Acme"),
