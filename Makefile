@@ -1,6 +1,6 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
-TESTS ?= logical
+TESTS ?= 4
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --upgrade \
 	--universal --python-version 3.11 --generate-hashes
 
@@ -17,7 +17,7 @@ up: setup ## Start Temporal, PostgreSQL, the gateway and a worker; Ctrl-C ends t
 	@$(RUN) dev.up
 
 test: setup ## Run every test, on real servers of its own
-	@$(RUN) pytest -n $(TESTS) --maxprocesses 4
+	@$(RUN) pytest -n $(TESTS)
 
 check: setup ## Format, lint, types, imports: everything short of the tests
 	@$(RUN) ruff format --check .

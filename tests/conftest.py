@@ -54,17 +54,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[servers].stop()
 
 
-class OneInstallation(LoadScopeScheduling):
-    """What starts whole installations runs in one worker, so that it can share them."""
+class SharedInstallations(LoadScopeScheduling):
+    """What starts whole installations runs in two workers, each of which shares its own."""
 
     # xdist's own groups rewrite test ids, to which pytest 9.2 no longer listens.
 
     def _split_scope(self, nodeid: str) -> str:
-        return "installations" if nodeid.startswith(INSTALLATIONS) else nodeid
+        folder = next((each for each in INSTALLATIONS if nodeid.startswith(each)), None)
+        return folder or nodeid
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneInstallation:
-    return OneInstallation(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedInstallations:
+    return SharedInstallations(config, log)
 
 
 @pytest_asyncio.fixture(scope="session")

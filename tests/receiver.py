@@ -27,6 +27,7 @@ class Receiver:
         self.requests: list[Received] = []
         self.arrived = asyncio.Event()
         self.hung_up = asyncio.Event()
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -35,11 +36,14 @@ class Receiver:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
 
     def url(self, path: str = "/", host: str = "127.0.0.1", scheme: str = "http") -> str:
         return f"{scheme}://{host}:{self.port}{path}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             received = await _request(reader)
             self.requests.append(received)
@@ -54,6 +58,7 @@ class Receiver:
             pass
         finally:
             self.hung_up.set()
+            self._open.discard(writer)
             writer.close()
 
 

@@ -53,6 +53,7 @@ class Door:
         self._context = context
         self.names: list[str | None] = []
         self.port = 0
+        self._open: set[asyncio.StreamWriter] = set()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Door]:
@@ -64,8 +65,11 @@ class Door:
             yield self
         finally:
             server.close()
+            for writer in self._open:
+                writer.transport.abort()
 
     async def _come(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
             first = await reader.readexactly(8)
             if first == SSL_REQUEST:
@@ -76,6 +80,7 @@ class Door:
                 await writer.start_tls(self._context)
                 first = b""
             inner_reader, inner_writer = await asyncio.open_unix_connection(self._path)
+            self._open.add(inner_writer)
             inner_writer.write(first)
             await asyncio.gather(_pipe(reader, inner_writer), _pipe(inner_reader, writer))
         return None
