@@ -60,6 +60,8 @@ class SharedInstallations(LoadScopeScheduling):
     # xdist's own groups rewrite test ids, to which pytest 9.2 no longer listens.
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/unit/"):
+            return nodeid.partition("::")[0]  # what a file makes once, one worker makes once
         folder = next((each for each in INSTALLATIONS if nodeid.startswith(each)), None)
         return folder or nodeid
 
