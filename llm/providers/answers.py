@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.llm import ModelAnswer, ModelQuestion, ModelTurn, Stop, ToolUse, Usage
 from llm.providers.shapes import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BYTES_A_TOKEN = 3
 CUT = "the answer was cut off before the arguments were complete"
@@ -43,7 +46,10 @@ def answer(
     stop: Stop,
     usage: Usage | None,
     native: Any,
+    spoken: Callable[[ModelTurn], Any],
 ) -> ModelAnswer:
+    """`spoken` is how the provider is told a turn in our words: `native` is kept only where that
+    would say something else."""
     question = asking.question
     if stop in ("end", "tools"):
         stop = "tools" if uses else "end"
@@ -51,7 +57,9 @@ def answer(
         uses = tuple(use.model_copy(update={"arguments": None, "fault": CUT}) for use in uses)
     if asking.shape is not None and stop == "end":
         text = asking.shape.read(text)
-    turn = ModelTurn(text=text, tool_uses=uses, native=native, origin=question.model)
+    turn = ModelTurn(text=text, tool_uses=uses, origin=question.model)
+    if native is not None and native != spoken(turn):
+        turn = turn.model_copy(update={"native": native})
     return ModelAnswer(
         turn=turn,
         stop=stop,

@@ -99,7 +99,8 @@ class MessagesWire:
             ),
             stop=STOPS.get(body["stop_reason"], "end"),
             usage=_usage(body.get("usage")),
-            native=_native(content),
+            native=None if _is_plain(content) else content,
+            spoken=_blocks,
         )
 
 
@@ -174,10 +175,8 @@ def _only_first_call(content: list[Block]) -> list[Block]:
     return [block for block in content if block.get("type") != "tool_use" or block is calls[0]]
 
 
-def _native(content: list[Block]) -> list[Block] | None:
-    """None where our own words say all that it says."""
-    plain = all(set(block) == {"type", "text"} for block in content)
-    return None if plain else content
+def _is_plain(content: list[Block]) -> bool:
+    return all(set(block) == {"type", "text"} for block in content)
 
 
 def _usage(usage: Any) -> Usage | None:

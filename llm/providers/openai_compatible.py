@@ -102,6 +102,7 @@ class CompletionsWire:
             stop="refusal" if refused else stop,
             usage=_usage(body.get("usage")),
             native=_native(message),
+            spoken=_message,
         )
 
 
@@ -192,7 +193,7 @@ def _native(message: Message) -> Message | None:
     for call in kept.get("tool_calls", ()):
         if not isinstance(call["function"].get("arguments"), str):
             call["function"]["arguments"] = _dumped(call["function"].get("arguments"))
-    return {"role": "assistant", **kept} if set(kept) - {"role", "content"} else None
+    return {"role": "assistant", "content": "", **kept} if set(kept) - {"role", "content"} else None
 
 
 def _usage(usage: Any) -> Usage | None:

@@ -121,7 +121,21 @@ async def test_key_that_a_server_echoes_is_not_repeated(wire: str, way: Way) -> 
 
 async def test_arguments_may_come_as_an_object_and_calls_without_ids() -> None:
     call = {"type": "function", "function": {"name": "lookup", "arguments": {"id": 1}}}
-    answer = await asked("openai", "whole", as_json({**calling(call), "id": "chatcmpl-1"}))
+    signed = {**call, "extra_content": {"signature": "s"}}
+    answer = await asked("openai", "whole", as_json({**calling(signed), "id": "chatcmpl-1"}))
     [use] = answer.turn.tool_uses
     assert (use.id, use.arguments) == ("chatcmpl-1-0", {"id": 1})
     assert answer.turn.native["tool_calls"][0]["function"]["arguments"] == '{"id": 1}'
+
+
+async def test_what_our_own_words_say_is_not_kept_twice() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
+    for calls, kept in ((call, False), ({**call, "extra_content": {"signature": "s"}}, True)):
+        answer = await asked("openai", "whole", as_json(calling(calls)))
+        assert (answer.turn.native is not None) is kept
+    use = {"type": "tool_use", "id": "toolu_1", "name": "lookup", "input": {"id": 1}}
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    for blocks, kept in (([use], False), ([thought, use], True)):
+        body = content(*blocks, stop_reason="tool_use")
+        answer = await asked("anthropic", "whole", as_json(body))
+        assert (answer.turn.native is not None) is kept
