@@ -26,11 +26,13 @@ from core.errors import (
 from core.sync import SYNC, SyncInput, SyncResult
 from store.crm.records import CRMRecords
 from store.sources import Sources
-from tests.kernel import Kernel, until
+from tests.kernel import Kernel, eventually, until
 from workflows import sync as workflow_of_syncs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from temporalio.client import WorkflowExecutionDescription
 
     from core.connector import SourceConfig
     from core.run import Run, Workspace
@@ -319,6 +321,11 @@ async def test_of_many_syncs_asked_for_at_once_one_begins(kernel: Kernel, source
     assert len(set(await asyncio.gather(*claims))) == 1
 
 
+def nothing_is_under_way(run: WorkflowExecutionDescription) -> bool:
+    told = run.raw_description
+    return not told.pending_activities and not told.HasField("pending_workflow_task")
+
+
 async def test_a_paused_sync_reads_nothing_until_it_is_resumed(
     kernel: Kernel, sources: Sources
 ) -> None:
@@ -336,7 +343,7 @@ async def test_a_paused_sync_reads_nothing_until_it_is_resumed(
         await handle.signal(PAUSE, {"actor": {"kind": "user", "id": "ada"}})
         await kernel.status(handle, "paused")
         vendor.gate.set()
-        await asyncio.sleep(0.3)
+        await eventually(handle.describe, nothing_is_under_way)
         assert len(vendor.asked) == 2
         await handle.signal(RESUME, {"actor": {"kind": "user", "id": "ada"}})
         await handle.result()
