@@ -1,6 +1,5 @@
 """Where each step of a run stands, and what its models took, folded from its log."""
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 from core.budget import NANO
@@ -88,10 +87,3 @@ class Steps:
 
     def _change(self, path: str, **changes: Any) -> None:
         self._steps[path] = self._steps[path].model_copy(update=changes)
-
-
-def steps_of(events: Iterable[LogEvent]) -> tuple[StepView, ...]:
-    steps = Steps()
-    for event in events:
-        steps.hear(event)
-    return steps.views()

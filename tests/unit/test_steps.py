@@ -1,8 +1,23 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from core.log import Log
-from core.steps import steps_of
+from core.steps import Steps
 from tests.histories import History, at, note, notes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from core.event import LogEvent
+    from core.run import StepView
+
+
+def steps_of(events: Iterable[LogEvent]) -> tuple[StepView, ...]:
+    steps = Steps()
+    for event in events:
+        steps.hear(event)
+    return steps.views()
 
 
 def test_steps_stand_where_their_last_event_put_them() -> None:
