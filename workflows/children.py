@@ -25,7 +25,7 @@ async def run_child(run: RunState, call: ChildRun, halted: Callable[[], bool]) -
     size = size_of_text(asked)
     refuse_if_large(call.path, "inputs", size)
     digest = digest_of_text(asked)
-    known = run.given(call.path, digest)
+    known = run.given.step(call.path, digest)
     if known is not None:
         run.settle(Settled(path=call.path, kind="skill", status="succeeded", given=True))
         return known.output
@@ -69,7 +69,7 @@ async def start(run: RunState, call: ChildRun, size: int) -> tuple[Any, str, tim
         origin=run.origin,
         parent=run.run_id,
         path=call.path,
-        given_by=run.given_child(call.path),
+        given_by=run.given.child(call.path),
     )
     async with run.in_flight:
         await run.may_send(size)

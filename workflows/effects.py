@@ -100,7 +100,7 @@ class TemporalEffects:
         size = size_of_text(asked)
         refuse_if_large(call.path, "arguments", size)
         digest = digest_of_text(asked)
-        known = self._run.given(call.path, digest)
+        known = self._run.given.step(call.path, digest)
         if known is not None:
             self.settle(Settled(path=call.path, kind="compute", status="succeeded", given=True))
             return known.output
@@ -244,7 +244,7 @@ class TemporalEffects:
         return decision
 
     def _given(self, path: str, kind: str, asked: Any) -> Any:
-        known = self._run.given(path, digest_of(kind, asked))
+        known = self._run.given.step(path, digest_of(kind, asked))
         if known is None:
             return None
         self.settle(Settled(path=path, kind=kind, status="succeeded", given=True))

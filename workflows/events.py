@@ -29,7 +29,7 @@ async def await_event(
     asked = canonical(["event", call.event, call.matching, call.known])
     refuse_if_large(call.path, "what `when` reads", size_of_text(asked), MOST_KNOWN)
     looks = Looks(run, call, asked, workflow.now() + length if length is not None else None)
-    known = run.given(call.path, looks.digest)
+    known = run.given.step(call.path, looks.digest)
     if known is not None:
         run.settle(Settled(path=call.path, kind="wait", status="succeeded", given=True))
         came = EventReply.model_validate(known.output).event

@@ -91,7 +91,7 @@ class BatchRun:
         run = CURRENT.get(None)
         if run is None:
             raise not_by_hand()
-        await run.fetch_given((batch.path, batch.lo, batch.lo + len(batch.items) - 1))
+        await run.given.fetch((batch.path, batch.lo, batch.lo + len(batch.items) - 1))
         frame = Frame.of(batch.scope, batch.prefix).halting(self._halt)
         try:
             done = await Interpreter(TemporalEffects(run)).items(

@@ -70,7 +70,7 @@ class RunInbound(WorkflowInboundInterceptor):
 
     async def _recorded(self, run: RunState, input: ExecuteWorkflowInput) -> Any:
         try:
-            await run.fetch_given()
+            await run.given.fetch()
             result = await self.next.execute_workflow(input)
             refuse_if_large(result)
         except workflow.ContinueAsNewError:

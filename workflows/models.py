@@ -29,7 +29,7 @@ async def ask(run: RunState, call: Ask) -> ModelAnswer:
     size = size_of_text(asked)
     refuse_if_large(call.path, "what the model is told", size)
     digest = digest_of_text(asked)
-    known = run.given(call.path, digest)
+    known = run.given.step(call.path, digest)
     if known is not None:
         run.settle(Settled(path=call.path, kind=call.capability, status="succeeded", given=True))
         return ModelReply.model_validate(known.output).answer

@@ -17,7 +17,7 @@ async def notify(run: RunState, call: Notify) -> Any:
     size = size_of_text(asked)
     refuse_if_large(call.path, "the message", size)
     digest = digest_of_text(asked)
-    known = run.given(call.path, digest)
+    known = run.given.step(call.path, digest)
     if known is not None:
         run.settle(Settled(path=call.path, kind="notify", status="succeeded", given=True))
         return known.output

@@ -14,7 +14,6 @@ from temporalio.exceptions import ApplicationError, FailureError
 from core.digest import digest_of
 from core.effects import (
     DECIDE,
-    GIVEN,
     PAUSE,
     RECORD,
     RESUME,
@@ -23,9 +22,6 @@ from core.effects import (
     WAKE,
     ChildWaits,
     Decision,
-    Given,
-    GivenRequest,
-    GivenStep,
     Recorded,
     RecordRequest,
     Settled,
@@ -33,6 +29,7 @@ from core.effects import (
 from core.run import Failure, RunOrigin, RunStatus, Waiting
 from core.tool import RunContext
 from workflows import policies
+from workflows.given import GivenSteps
 from workflows.kin import Children, Parent, tell
 from workflows.outbox import Outbox
 
@@ -57,6 +54,7 @@ class RunState:
         self.decisions: dict[str, dict[str, Any]] = {}
         self.woken = 0
         self.stirred: Counter[str] = Counter()  # by wait
+        self.given = GivenSteps(origin)
         self.given_events: list[str] = []
         self.children: dict[str, workflow.ChildWorkflowHandle[Any, Any]] = {}
         self._children = Children(run_id)
@@ -66,8 +64,6 @@ class RunState:
         self._outbox = Outbox()
         self._time_is_up: Callable[[], bool] = lambda: False
         self._passing: dict[str, asyncio.Task[None]] = {}
-        self._given: dict[str, GivenStep] = {}
-        self._given_children: dict[str, str] = {}
         self._settled: list[Settled] = []
         self._busy = 0
         self._seq = 0
@@ -171,40 +167,6 @@ class RunState:
     def take_settled(self) -> tuple[Settled, ...]:
         settled, self._settled = tuple(self._settled), []
         return settled
-
-    # What the retried run gives
-
-    async def fetch_given(self, paths: tuple[str, int, int] | None = None) -> None:
-        """By reference, so that a large history is not carried in this run's input."""
-        if self.origin.given_by is None:
-            return
-        page, more = 0, True
-        while more:
-            request = GivenRequest(
-                workspace=self.origin.workspace.id,
-                run=self.origin.given_by,
-                paths=paths,
-                page=page,
-            )
-            given: Given = await workflow.execute_activity(
-                GIVEN,
-                request,
-                result_type=Given,
-                activity_id=f"{GIVEN}.{page}",
-                summary=f"what run {self.origin.given_by} had finished",
-                **policies.LOOK_UP,
-            )
-            self._given.update(given.steps)
-            self._given_children.update(given.children)
-            page, more = page + 1, given.more
-
-    def given(self, path: str, digest: str) -> GivenStep | None:
-        """What an earlier run paid for already; a changed request runs again."""
-        known = self._given.get(path)
-        return known if known is not None and known.digest == digest else None
-
-    def given_child(self, path: str) -> str | None:
-        return self._given_children.get(path)
 
     # What others ask and tell
 
