@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from core.budget import RunUsage
 from core.errors import AlreadyExists, IdempotencyKeyReused, NotFound
 from core.model import Frozen
-from core.run import ENDED, Failure, Run, RunStatus, Trigger, Waiting
+from core.run import ENDED, Failure, Run, RunStatus, Trigger
 from core.tool import Actor
 from store.callbacks import sealed_url
 from store.page import Page, decode_time_and_id, encode_cursor
-from store.spending import usage_of
+from store.run_rows import RunRows
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -211,6 +210,7 @@ class Runs:
     def __init__(self, pool: Pool, keyring: Keyring) -> None:
         self._pool = pool
         self._keyring = keyring
+        self._rows = RunRows(keyring)
 
     async def queue(self, new: NewRun) -> tuple[Run, Literal["new", "existing"]]:
         """The same idempotency hash, or run id, gives the row that was first."""
@@ -233,7 +233,7 @@ class Runs:
                 new.retry_of,
                 new.idempotency_hash,
                 new.request_hash,
-                self._seal(new.inputs, new.workspace_id, new.run_id, "inputs"),
+                self._rows.seal(new.inputs, new.workspace_id, new.run_id, "inputs"),
                 new.created_at,
                 new.callback_url and sealed_url(self._keyring, *place, new.callback_url),
             )
@@ -242,7 +242,7 @@ class Runs:
         else:
             raise AlreadyExists(f"the run id {new.run_id} is taken")
         _require_same(row, new.request_hash)
-        return self._opened(row), "new" if row["is_new"] else "existing"
+        return self._rows.run(row), "new" if row["is_new"] else "existing"
 
     async def find_keyed(
         self, workspace: str, idempotency_hash: bytes, request_hash: bytes
@@ -252,7 +252,7 @@ class Runs:
         if row is None:
             return None
         _require_same(row, request_hash)
-        return self._opened(row)
+        return self._rows.run(row)
 
     async def record(self, request: RecordRequest) -> None:
         """Late and repeated records change nothing, and no record opens a run that ended."""
@@ -275,9 +275,9 @@ class Runs:
             request.at,
             request.status in ENDED,
             request.error and request.error.code,
-            self._seal_failure(request.error, *place),
-            self._seal_waiting(request.waiting_for, *place),
-            self._seal(request.output, *place, "output"),
+            self._rows.seal_failure(request.error, *place),
+            self._rows.seal_waiting(request.waiting_for, *place),
+            self._rows.seal(request.output, *place, "output"),
             request.started_at,
         )
 
@@ -303,15 +303,15 @@ class Runs:
             status,
             completed_at,
             error and error.code,
-            self._seal_failure(error, *place),
-            self._seal(output, *place, "output"),
+            self._rows.seal_failure(error, *place),
+            self._rows.seal(output, *place, "output"),
         )
         return settled is not None
 
     async def find(self, run_id: str, workspace: str | None) -> Run | None:
         """`workspace` None looks in all of them, for an admin."""
         row = await self._pool.fetchrow(FIND, run_id, workspace)
-        return None if row is None else self._opened(row)
+        return None if row is None else self._rows.run(row)
 
     async def list_page(
         self, workspace: str, filters: RunFilter = ALL, limit: int = 50, cursor: str | None = None
@@ -331,7 +331,7 @@ class Runs:
             last,
             limit + 1,
         )
-        runs = [self._opened(row) for row in rows[:limit]]
+        runs = [self._rows.run(row) for row in rows[:limit]]
         if len(rows) <= limit:
             return Page(runs)
         return Page(runs, encode_cursor(runs[-1].created_at, runs[-1].run_id))
@@ -342,79 +342,27 @@ class Runs:
         """Oldest first, of all workspaces; go on `after` the last one, for some wait for weeks."""
         place = (after.created_at, after.run_id) if after else (None, None)
         rows = await self._pool.fetch_filtered(OPEN, older_than, *place, limit)
-        return [self._opened(row) for row in rows]
+        return [self._rows.run(row) for row in rows]
 
     async def unarchived(self, limit: int, ended_before: datetime | None = None) -> list[Run]:
         """Ended runs of all workspaces whose log is not stored, first the one that ended first."""
         rows = await self._pool.fetch(UNARCHIVED, limit, ended_before)
-        return [self._opened(row) for row in rows]
+        return [self._rows.run(row) for row in rows]
 
     async def archive(self, run_id: str, workspace: str, log: list[dict[str, Any]]) -> None:
         # A log of 10,000 items takes a tenth of a second to seal: not in the loop others live in.
-        events = await asyncio.to_thread(self._seal, log, workspace, run_id, "log")
+        events = await asyncio.to_thread(self._rows.seal, log, workspace, run_id, "log")
         if await self._pool.fetchval(ARCHIVE, run_id, workspace, events) is None:
             raise NotFound(f"no run {run_id}")
 
     async def archived_log(self, run_id: str, workspace: str) -> list[dict[str, Any]] | None:
         events = await self._pool.fetchval(ARCHIVED, run_id, workspace)
-        return await asyncio.to_thread(self._open, events, workspace, run_id, "log")
+        return await asyncio.to_thread(self._rows.open, events, workspace, run_id, "log")
 
     async def last_runs(self, workspace: str) -> dict[str, datetime]:
         """When each skill was last started."""
         rows = await self._pool.fetch(LAST, workspace)
         return {row["skill"]: row["created_at"] for row in rows}
-
-    def _seal(self, value: Any, workspace: str, run_id: str, field: str) -> bytes | None:
-        if value is None:
-            return None
-        return self._keyring.seal_json(value, f"{workspace}/runs/{run_id}/{field}")
-
-    def _open(self, sealed: bytes | None, workspace: str, run_id: str, field: str) -> Any:
-        if sealed is None:
-            return None
-        return self._keyring.open_json(sealed, f"{workspace}/runs/{run_id}/{field}")
-
-    def _seal_failure(self, error: Failure | None, workspace: str, run_id: str) -> bytes | None:
-        return self._seal(error and error.model_dump(mode="json"), workspace, run_id, "error")
-
-    def _seal_waiting(
-        self, waiting: tuple[Waiting, ...], workspace: str, run_id: str
-    ) -> bytes | None:
-        told = [one.model_dump(mode="json") for one in waiting]
-        return self._seal(told or None, workspace, run_id, "waiting_for")
-
-    def _opened(self, row: Record) -> Run:
-        place = (cast("str", row["workspace_id"]), cast("str", row["run_id"]))
-        error = self._open(row["error"], *place, "error")
-        waiting = self._open(row["waiting_for"], *place, "waiting_for") or ()
-        started, completed = row["started_at"], row["completed_at"]
-        took = completed - started if completed and started else None
-        usage = usage_of(row) if "calls" in row else RunUsage()
-        return Run(
-            run_id=row["run_id"],
-            workspace_id=row["workspace_id"],
-            skill=row["skill"],
-            version=row["version"],
-            status=row["status"],
-            trigger=row["trigger"],
-            actor=Actor(kind=row["actor_kind"], id=row["actor_id"]),
-            label=row["label"],
-            subject_kind=row["subject_kind"],
-            subject_id=row["subject_id"],
-            parent=row["parent"],
-            lineage=row["lineage"],
-            retry_of=row["retry_of"],
-            inputs=self._open(row.get("inputs"), *place, "inputs") or {},
-            output=self._open(row.get("output"), *place, "output"),
-            error=error and Failure.model_validate(error),
-            waiting_for=tuple(Waiting.model_validate(one) for one in waiting),
-            created_at=row["created_at"],
-            started_at=started,
-            completed_at=completed,
-            duration_ms=None if took is None else round(took.total_seconds() * 1000),
-            token_usage=usage.tokens,
-            cost=usage.dollars,
-        )
 
 
 def _require_same(row: Record, request_hash: bytes | None) -> None:
