@@ -14,6 +14,8 @@ class SourceSummary(Answer):
     id: str
     type: str = ""
     last_run_id: str | None = None
+    last_run_status: str | None = None
+    last_run_at: datetime | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

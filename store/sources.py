@@ -10,6 +10,7 @@ from core.connector import SourceConfig
 from core.crm import KINDS, Kind
 from core.errors import AlreadyExists, Conflict, NotFound, SyncTakenOver
 from core.model import Frozen
+from core.run import RunStatus
 from core.sync import MOST_FAULTS, Reading, Tally
 from store.crm.records import AT_ONCE, Written, delete_unseen_within, write_within
 from store.workspaces import owned_by
@@ -35,17 +36,20 @@ OVERLAP = timedelta(minutes=10)
 CONFIG: TypeAdapter[SourceConfig] = TypeAdapter(SourceConfig)
 
 CREATE = """
-    INSERT INTO sources (workspace_id, id, config) VALUES ($1, $2, $3) RETURNING *
+    INSERT INTO sources (workspace_id, id, config) VALUES ($1, $2, $3)
 """
-GET = "SELECT * FROM sources WHERE workspace_id = $1 AND id = $2"
-LIST = "SELECT * FROM sources WHERE workspace_id = $1 ORDER BY id"
+SELECT = """
+    SELECT s.*, r.status AS sync_status FROM sources s
+    LEFT JOIN runs r ON r.run_id = s.sync_run AND r.workspace_id = s.workspace_id
+    WHERE s.workspace_id = $1 AND ($2::text IS NULL OR s.id = $2)
+    ORDER BY s.id
+"""
 # Read another way, all has to be read once more.
 CHANGE = """
     WITH forgotten AS (
         UPDATE source_passes SET known_to = NULL WHERE workspace_id = $1 AND source_id = $2
     )
     UPDATE sources SET config = $3, updated_at = now() WHERE workspace_id = $1 AND id = $2
-    RETURNING *
 """
 DELETE = "DELETE FROM sources WHERE workspace_id = $1 AND id = $2"
 LOCK = "SELECT sync_run FROM sources WHERE workspace_id = $1 AND id = $2 FOR UPDATE"
@@ -115,6 +119,8 @@ class SourceRow(Frozen):
     id: str
     config: SourceConfig
     sync_run: str | None
+    sync_status: RunStatus | None
+    claimed_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -148,26 +154,27 @@ class Sources:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def create(self, workspace: str, id: str, config: SourceConfig) -> SourceRow:
+    async def create(self, workspace: str, id: str, config: SourceConfig) -> None:
         try:
             with owned_by(workspace):
-                row = await self._pool.fetchrow(CREATE, workspace, id, _dumped(config))
+                await self._pool.execute(CREATE, workspace, id, _dumped(config))
         except asyncpg.UniqueViolationError:
             raise AlreadyExists(f"there is a source {id} already") from None
-        return _source(row, id)
 
     async def get(self, workspace: str, id: str) -> SourceRow:
-        return _source(await self._pool.fetchrow(GET, workspace, id), id)
+        row = await self._pool.fetchrow(SELECT, workspace, id)
+        if row is None:
+            raise _no_source(id)
+        return _source(row)
 
     async def list_all(self, workspace: str) -> list[SourceRow]:
-        return [_source(row, row["id"]) for row in await self._pool.fetch(LIST, workspace)]
+        return [_source(row) for row in await self._pool.fetch(SELECT, workspace, None)]
 
-    async def change(self, workspace: str, id: str, config: SourceConfig) -> SourceRow:
+    async def change(self, workspace: str, id: str, config: SourceConfig) -> None:
         """Raises Conflict while a sync is under way."""
         async with self._pool.transaction() as connection:
             await _require_idle(connection, workspace, id)
-            row = await connection.fetchrow(CHANGE, workspace, id, _dumped(config))
-        return _source(row, id)
+            await connection.execute(CHANGE, workspace, id, _dumped(config))
 
     async def delete(self, workspace: str, id: str) -> None:
         """With its files, not with its records. Raises Conflict while a sync is under way."""
@@ -317,13 +324,13 @@ def _dumped(config: SourceConfig) -> dict[str, Any]:
     return CONFIG.dump_python(config, mode="json", exclude_defaults=False)
 
 
-def _source(row: asyncpg.Record | None, id: str) -> SourceRow:
-    if row is None:
-        raise _no_source(id)
+def _source(row: asyncpg.Record) -> SourceRow:
     return SourceRow(
         id=row["id"],
         config=CONFIG.validate_python(row["config"]),
         sync_run=row["sync_run"],
+        sync_status=row["sync_status"],
+        claimed_at=row["claimed_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -9,13 +9,20 @@ from api.bodies import Asked, StrictRoute
 from api.errors import REFUSED
 from api.headers import IdempotencyKey
 from api.pages import Cursor, Limit, Page
+from api.words import Form
 from core.event import EVENT_NAME, Published, Skipped, Triggered
 from core.tool import Actor
 from services.events import StoredEvent
 
 router = APIRouter(tags=["events"], route_class=StrictRoute, responses=REFUSED)
 
-EventName = Annotated[str, Field(pattern=f"^{EVENT_NAME.pattern}$")]
+EventName = Annotated[
+    str,
+    Form(
+        f"^{EVENT_NAME.pattern}$",
+        "a small letter, then up to 63 small letters, digits, `_` and `.`, such as `deal_signed`",
+    ),
+]
 EventId = Annotated[str, Field(min_length=1, max_length=255)]
 
 

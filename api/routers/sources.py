@@ -13,6 +13,7 @@ from api.runs import RunState
 from api.words import Form
 from core.connector import SourceConfig
 from core.crm import Kind
+from core.run import RunStatus
 from services.sources import (
     Checked,
     KindCheck,
@@ -76,6 +77,8 @@ class SourceLine(BaseModel):
     id: str
     type: str
     last_run_id: str | None
+    last_run_status: RunStatus | None
+    last_run_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -85,6 +88,8 @@ class SourceLine(BaseModel):
             id=row.id,
             type=row.config.type,
             last_run_id=row.sync_run,
+            last_run_status=row.sync_status,
+            last_run_at=row.claimed_at,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )

@@ -28,7 +28,7 @@ class TriggerRequest(Asked):
             "examples": [
                 {
                     "workspace_id": "demo",
-                    "params": {"stale_after_days": 14},
+                    "params": {"stale_days": 14},
                     "callback_url": "https://hooks.example.com/perdure",
                 }
             ]

@@ -44,7 +44,10 @@ class Review:
         if not view.asked.startswith(self.opening):
             return None
         told = {name: json.loads(text) for name, text in TOLD.findall(view.asked)}
-        figures = {each["label"]: each["value"] for each in told["figures"]}
+        figures: dict[str, str] = {}
+        # Amounts of several currencies are figures of the same label.
+        for label, value in ((each["label"], each["value"]) for each in told["figures"]):
+            figures[label] = f"{figures[label]} and {value}" if label in figures else value
         asked = Asked(told[self.listed], figures)
         if calls := self._calls(view, asked.deals):
             return Reply(calls=calls)

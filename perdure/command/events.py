@@ -55,6 +55,10 @@ async def send(
         output.say(f"  {one.skill_id} runs: {one.run_id}")
     for one in sent.skipped:
         output.say(Styled(f"  {one.skill_id} was not started ({one.code}): {one.message}", "dim"))
+    if not sent.skills_triggered and not sent.skipped:
+        output.say(
+            Styled("  no skill had a trigger for it; runs that wait for it hear of it", "dim")
+        )
 
 
 @command(events, "list")

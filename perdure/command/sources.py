@@ -43,8 +43,11 @@ async def list_sources(session: Session, *, limit: Limit = 50, cursor: Cursor = 
     if session.form == "json":
         session.output.document(page.document())
         return
-    rows = [[one.id, one.type, one.last_run_id or "never"] for one in page.items]
-    session.output.table(("SOURCE", "TYPE", "LAST SYNC"), rows)
+    rows = [
+        [one.id, one.type, local(one.last_run_at) or "never", one.last_run_status or ""]
+        for one in page.items
+    ]
+    session.output.table(("SOURCE", "TYPE", "LAST SYNC", "STATUS"), rows)
     more(session.output, page.next_cursor)
 
 
@@ -210,7 +213,11 @@ def _config(place: str | None) -> dict[str, Any]:
 
 def _show(output: Output, source: Source) -> None:
     output.say(Styled(source.id, "bold"), f"  {source.type}")
-    for label, value in (("last sync", source.last_run_id), ("under way", source.syncing)):
+    last = (local(source.last_run_at), source.last_run_status, source.last_run_id)
+    for label, value in (
+        ("last sync", "  ".join(filter(None, last))),
+        ("under way", source.syncing),
+    ):
         if value:
             output.say(Styled(f"  {label}: ", "dim"), value)
     for name, value in source.config.items():

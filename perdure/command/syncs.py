@@ -30,6 +30,8 @@ def tell_sync(output: Output, run: Run) -> None:
             for kind, each in tallies.items()
         ]  # fmt: skip
         output.table(COLUMNS, rows)
+    elif run.status == "succeeded":
+        output.note("  there was nothing to read: ", f"perdure sources check {run.label}")
     faults = told.get("faults") or []
     for fault in faults[:FAULTS]:
         output.note(Styled("✗ ", "red"), str(fault))

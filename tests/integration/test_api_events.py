@@ -267,6 +267,8 @@ async def test_bad_events_are_refused_by_field(site: Site, owner: Caller) -> Non
     ):
         refused = await told(owner, body, 422)
         assert [each["field"] for each in refused["errors"]] == [field]
+    named = await told(owner, {"event": "deal-signed"}, 422)
+    assert "such as `deal_signed`" in named["errors"][0]["message"]
     assert await listed(owner) == []
 
 

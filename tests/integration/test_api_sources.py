@@ -62,6 +62,8 @@ async def test_from_a_file_to_the_skill_that_follows_its_sync(
     await site.work()
 
     run = await synced(owner)
+    (line,) = (await owner.http.get(f"{owner.home}/sources")).json()["items"]
+    assert (line["last_run_id"], line["last_run_status"]) == (run["run_id"], "succeeded")
     assert run["skill"] == "perdure.sync"
     assert run["label"] == "files"
     deals = run["output"]["by_type"]["deals"]
@@ -122,6 +124,9 @@ async def fault(owner: Caller, config: Any, id: str = "x") -> tuple[int, list[tu
         ({"type": "postgres", "kinds": {}}, "config.kinds", "at least 1"),
         ({"type": "postgres", "kinds": {"deals": {}}}, "config.kinds.deals.query", "required"),
         ({"type": "hubspot", "base_url": "ftp://x"}, "config.base_url", "https://api.example.com"),
+        ({"type": "hubspot", "base_url": "https://a b"}, "config.base_url", "no spaces"),
+        ({"type": "hubspot", "base_url": "https://a.b:99999"}, "config.base_url", "0-65535"),
+        ({"type": "hubspot", "base_url": "https://a.b:0"}, "config.base_url", "1 to 65535"),
         ({"type": "hubspot", "token": "secret-token"}, "config.token", "unknown field"),
     ],
 )
@@ -185,6 +190,7 @@ async def test_while_a_sync_is_under_way_it_is_the_answer_and_nothing_changes(
     (run_id,) = {answer.json()["run_id"] for answer in answers}
     shown = (await owner.http.get(path)).json()
     assert (shown["syncing"], shown["last_run_id"]) == (run_id, run_id)
+    assert shown["last_run_at"] is not None
     for refused in (
         await owner.http.patch(path, json={"config": {"type": "files"}}),
         await owner.http.delete(path),

@@ -52,6 +52,12 @@ def test_what_happened_is_told_with_its_data(
     assert "large was not started (not_wanted): `when` is not true: x" in told.out
 
 
+def test_an_event_that_starts_nothing_says_so(gateway: StandIn, perdure: Any) -> None:
+    nothing = {"event_id": "event-1", "skills_triggered": [], "skipped": []}
+    gateway.answer(SEND, 200, nothing)
+    assert "no skill had a trigger for it" in perdure("events", "send", "deal_signed").out
+
+
 def test_an_id_goes_along_and_its_reuse_is_said(gateway: StandIn, perdure: Any) -> None:
     detail = "this event id was used before"
     gateway.answer(SEND, 409, problem(409, "idempotency_key_reused", detail))

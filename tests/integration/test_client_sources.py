@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from perdure.command.progress import local
 from tests.integration.stand_in import StandIn, event
 from tests.integration.test_client_command import gateway as gateway
 from tests.integration.test_client_command import perdure as perdure
@@ -14,11 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOME = "/api/workspaces/demo/sources"
+AT = local(datetime(2026, 11, 20, 8, tzinfo=UTC))
 TALLY = {"read": 24_000, "written": 23_990, "deleted": 3, "unchanged": 7, "faults": 12}
-CRM = {
+CRM: dict[str, Any] = {
     "id": "crm",
     "type": "files",
     "last_run_id": "sync-crm-1",
+    "last_run_status": "failed",
+    "last_run_at": "2026-11-20T08:00:00Z",
     "created_at": "2026-11-20T08:00:00Z",
     "updated_at": "2026-11-20T08:00:00Z",
     "config": {"type": "files", "outcomes": {"Verbal": "won"}},
@@ -34,7 +39,7 @@ def test_sources_are_listed(gateway: StandIn, perdure: Any) -> None:
     gateway.answer(f"GET {HOME}", 200, {"items": [CRM], "next_cursor": None})
     told = perdure("sources", "list")
     assert told.code == 0
-    assert told.out.splitlines()[1].split() == ["crm", "files", "sync-crm-1"]
+    assert told.out.splitlines()[1].split() == ["crm", "files", *AT.split(), "failed"]
 
 
 def test_a_source_is_added_with_its_config(gateway: StandIn, perdure: Any, tmp_path: Path) -> None:
@@ -78,7 +83,7 @@ def test_a_source_is_shown_with_its_files_and_what_its_sync_did(
 ) -> None:
     gateway.answer(f"GET {HOME}/crm", 200, CRM)
     told = perdure("sources", "show", "crm").out
-    for words in ("crm  files", '{"Verbal":"won"}', "24,013", "23,990", "sync-crm-1"):
+    for words in ("crm  files", '{"Verbal":"won"}', "24,013", "23,990", "failed", "sync-crm-1"):
         assert words in told
     gateway.answer(f"GET {HOME}/crm", 200, CRM)
     assert perdure("sources", "show", "crm", "--json").document == CRM
@@ -162,6 +167,14 @@ def test_a_sync_that_is_followed_tells_how_far_it_is_and_what_came_of_it(
     begins(gateway)
     document = perdure("sources", "sync", "crm", "--follow", "--json").document
     assert document["output"]["by_type"] == {"deals": TALLY}
+
+
+def test_a_sync_that_found_nothing_to_read_says_so(gateway: StandIn, perdure: Any) -> None:
+    begins(gateway, label="crm")
+    gateway.runs["sync-crm-1"] |= {"output": {"records": 0, "by_type": {}, "faults": []}}
+    told = perdure("sources", "sync", "crm", "--follow")
+    assert told.code == 0
+    assert "there was nothing to read: perdure sources check crm" in " ".join(told.err.split())
 
 
 def test_a_failed_sync_is_not_offered_to_be_retried(gateway: StandIn, perdure: Any) -> None:

@@ -14,6 +14,8 @@ LOOK = Offered("crm_get_deal", "Look at a deal.", {})
 FIGURES = [
     {"label": "Open deals", "value": "9", "change": None},
     {"label": "Deals to clean up", "value": "2", "change": None},
+    {"label": "Open pipeline", "value": "EUR 120k", "change": None},
+    {"label": "Open pipeline", "value": "USD 5k", "change": None},
     {"label": "Deals won", "value": "3", "change": None},
     {"label": "Deals at risk", "value": "2", "change": None},
 ]
@@ -110,6 +112,7 @@ def test_the_summary_holds_the_figures_and_the_first_deals() -> None:
     assert reply is not None
     summary = json.loads(reply.text)["summary"]
     assert "2 of 9 open deals" in summary
+    assert "of EUR 120k and USD 5k." in summary
     assert "Deal 1 (EUR 120k, Ada, slipped); Deal 2 (Ada, slipped)" in summary
 
 
