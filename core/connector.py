@@ -1,5 +1,6 @@
 """What a source of business data must be able to do, and how one is set up."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal, Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
@@ -59,11 +60,15 @@ class Previewing(Protocol):
 
 
 def web_address(url: str) -> str:
+    if re.search(r"[\x00-\x20\x7f\\]", url):
+        raise ValueError("an address holds no spaces, backslashes or control characters")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("expected an address such as https://api.example.com")
     if parts.username is not None or parts.password is not None:
         raise ValueError("credentials do not belong into an address")
+    if parts.port == 0:  # asking raises ValueError where it is none at all
+        raise ValueError("a port is a number from 1 to 65535")
     return url
 
 

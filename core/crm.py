@@ -1,6 +1,7 @@
 """Records of business data, as every source tells them; ids are the source's own."""
 
-from datetime import date
+import re
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal, get_args
 
@@ -29,13 +30,25 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Outcome = Literal["open", "won", "lost"]
 ChangedField = Literal["stage", "amount", "close_date", "owner", "forecast_category"]
 
-
-def without_nul(text: str) -> str:
-    """Some systems let it in; Postgres keeps none in a text."""
-    return text.replace("\0", "")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
-Clean = Annotated[str, AfterValidator(without_nul)]
+def storable(text: str) -> str:
+    """Some systems let in NUL and halves of surrogate pairs; Postgres keeps none in a text."""
+    return UNSTORABLE.sub("", text)
+
+
+def in_a_year(at: datetime) -> datetime:
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time of the years 1 to 9999 in UTC") from None
+    return at
+
+
+Clean = Annotated[str, AfterValidator(storable)]
+Moment = Annotated[AwareDatetime, AfterValidator(in_a_year)]
+Whole = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Id = Annotated[Clean, Field(min_length=1, max_length=200)]
 Name = Annotated[Clean, Field(max_length=1000)]
 Text = Annotated[Clean, Field(max_length=200_000)]
@@ -50,7 +63,7 @@ ID: TypeAdapter[str] = TypeAdapter(Id)
 
 class RecordBase(Frozen):
     id: Id
-    modified_at: AwareDatetime
+    modified_at: Moment
     # Of what is deleted only the id and the time count.
     deleted: bool = False
 
@@ -66,7 +79,7 @@ class Owner(RecordBase):
 class Stage(Frozen):
     id: Id
     name: Name
-    position: int
+    position: Whole
     probability: float | None = Field(default=None, ge=0, le=1)
     outcome: Outcome = "open"
 
@@ -74,7 +87,7 @@ class Stage(Frozen):
 class Pipeline(RecordBase):
     kind: Literal["pipelines"] = "pipelines"
     name: Name = ""
-    position: int = 0
+    position: Whole = 0
     stages: tuple[Stage, ...] = ()
 
 
@@ -84,10 +97,10 @@ class Account(RecordBase):
     domain: Name | None = None
     industry: Name | None = None
     segment: Segment | None = None
-    employees: int | None = None
+    employees: Whole | None = None
     owner: Id | None = None
     url: Name | None = None
-    created_at: AwareDatetime | None = None
+    created_at: Moment | None = None
 
 
 class Contact(RecordBase):
@@ -98,7 +111,7 @@ class Contact(RecordBase):
     account: Id | None = None
     owner: Id | None = None
     url: Name | None = None
-    created_at: AwareDatetime | None = None
+    created_at: Moment | None = None
 
 
 class DealContact(Frozen):
@@ -110,7 +123,7 @@ class Change(Frozen):
     """What a field was from then on. A stage's and an owner's value is its id at the source."""
 
     field: ChangedField
-    at: AwareDatetime
+    at: Moment
     value: Name | None = None
 
     @field_validator("value")
@@ -145,8 +158,8 @@ class Deal(RecordBase):
     next_step: Text | None = None
     lost_reason: Text | None = None
     url: Name | None = None
-    created_at: AwareDatetime | None = None
-    closed_at: AwareDatetime | None = None
+    created_at: Moment | None = None
+    closed_at: Moment | None = None
     contacts: tuple[DealContact, ...] = ()
     changes: tuple[Change, ...] = ()
 
@@ -154,7 +167,7 @@ class Deal(RecordBase):
 class Activity(RecordBase):
     kind: Literal["activities"] = "activities"
     type: Literal["call", "email", "meeting", "note", "task"] = "note"
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     subject: Name | None = None
     body: Text | None = None
     direction: Literal["in", "out"] | None = None
@@ -169,7 +182,7 @@ class Conversation(RecordBase):
     kind: Literal["conversations"] = "conversations"
     type: Literal["call", "email", "meeting", "chat"] = "call"
     title: Name = ""
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     participants: tuple[Name, ...] = ()
     transcript: Text = ""
     summary: Text | None = None

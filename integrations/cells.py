@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from core.crm_fields import Shape
 
 CENT = Decimal("0.01")
+MOST_DIGITS = 20
 # Currency signs, and what stands between thousands besides the two signs that may be a decimal's.
 ORNAMENT = re.compile(r"[\s'’$€£¥]")
 NUMBERS = {
@@ -48,7 +49,12 @@ class Cells:
             value = value.strip()
         if value is None or value == "":
             return None
-        return READERS[shape](self, value)
+        try:
+            return READERS[shape](self, value)
+        except OverflowError:
+            raise ValueError(
+                f"expected a day of the years 1 to 9999, got {quoted(value)}"
+            ) from None
 
     def text(self, value: Any) -> str:
         if isinstance(value, float) and value.is_integer():
@@ -167,7 +173,8 @@ READERS: dict[Shape, Callable[[Cells, Any], Any]] = {
 
 
 def in_cents(number: Decimal) -> Decimal:
-    return number.quantize(CENT, ROUND_HALF_EVEN)
+    """What no amount can be stays as it is: the record refuses it."""
+    return number if number.adjusted() > MOST_DIGITS else number.quantize(CENT, ROUND_HALF_EVEN)
 
 
 def _plain(bare: str, mark: str) -> Decimal:

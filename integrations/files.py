@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 ROWS = 1_000
 BLOCK = 1 << 20
 DELIMITERS = (",", ";", "\t", "|")
+SEPARATOR = re.compile(rb"sep=([\t -!#-~])\r?\n")  # Excel's own way to say it
 
 Row = tuple[str, dict[str, Any] | BadLine]  # where it stands, and its cells by column
 
@@ -213,17 +216,17 @@ def _header(
     kind: Kind, file: StoredFile, block: bytes, stated: str | None
 ) -> tuple[tuple[str, ...], str, Place]:
     start, line = 0, 1
-    if block.startswith(b"sep="):  # Excel's own way to say it
-        start, line = block.find(b"\n") + 1, 2
-        stated = stated or chr(block[4])
-    told = block[start:].partition(b"\n")[0].decode(errors="replace")
-    delimiter = stated or max(DELIMITERS, key=told.count)
+    if told := SEPARATOR.match(block):
+        start, line = told.end(), 2
+        stated = stated or told[1].decode()
+    names = block[start:].partition(b"\n")[0].decode(errors="replace")
+    delimiter = stated or max(DELIMITERS, key=names.count)
     table = Table(kind, block[start:], line, delimiter, is_last=len(block) == file.size)
     _, cells = next(table.cells(), (line, BadLine()))
     if isinstance(cells, BadLine):
         raise SourceRejected(f"{kind} line {line}: expected a header, names of columns")
     header = tuple(cell.strip() for cell in cells)
-    double = next((name for name in header if name and header.count(name) > 1), None)
+    double = next((name for name, many in Counter(header).items() if name and many > 1), None)
     if double is not None:
         raise SourceRejected(f"{kind} line {line}: two columns are called {quoted(double)}")
     first = Place(version=file.version, start=start + table.consumed, line=table.line)

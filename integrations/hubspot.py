@@ -70,7 +70,11 @@ class HubSpot:
     """
 
     def __init__(self, outbound: Outbound, config: HubSpotConfig, secret: Secret) -> None:
-        if not may_go_to(parse_url(config.base_url), secret.allowed_hosts):
+        try:
+            target = parse_url(config.base_url)
+        except ValueError as error:
+            raise SourceRefused(f"base_url: {error}") from None
+        if not may_go_to(target, secret.allowed_hosts):
             raise SecretNotAllowed(
                 f"the secret {config.secret} is not meant for {config.base_url}:"
                 " name its host in the secret's allowed_hosts"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from core.crm import (
+    ID,
     Account,
     Activity,
     Contact,
@@ -26,7 +27,7 @@ from core.crm import (
 )
 from core.crm_fields import FIELDS, REQUIRED, Shape
 from core.errors import SourceRejected
-from core.faults import near
+from core.faults import near, quoted
 from integrations.cells import in_cents
 
 if TYPE_CHECKING:
@@ -41,9 +42,11 @@ TYPES: dict[Kind, Callable[..., Record]] = {
     "activities": Activity,
     "conversations": Conversation,
     "quotas": Quota,
+    "pipelines": Pipeline,
 }
 DIRECTIONS = {"inbound": "in", "incoming": "in", "outbound": "out", "outgoing": "out"}
 HUNDRED = Decimal(100)
+MOST_COLUMNS = 5_000
 UNSIGNED = re.compile(r"[^a-z0-9]+")
 # Where a source has no rows of its own for them, deals name them.
 NAMED_BY_DEALS: dict[Kind, tuple[str, ...]] = {
@@ -61,6 +64,8 @@ class Mapped:
     """Which column holds which field of a kind; raises SourceRejected where one cannot be found."""
 
     def __init__(self, kind: Kind, options: Columns, header: Collection[str], cells: Cells) -> None:
+        if len(header) > MOST_COLUMNS:
+            raise SourceRejected(f"{kind}: more than {MOST_COLUMNS:,} columns")
         self.kind: Kind = kind
         self.columns = _columns(kind, options, header)
         used = set(self.columns.values())
@@ -190,7 +195,14 @@ def pipelines(
         of["name"] = read.get("name", read["id"])
         of["modified_at"] = max(of["modified_at"], at)
         stages.setdefault(read["id"], {})[read["stage"]] = stage  # pyright: ignore[reportArgumentType]
-    return [Pipeline(**of, stages=tuple(stages[id].values())) for id, of in told.items()]
+    made: list[Record] = []
+    for id, of in told.items():
+        try:
+            read = {**of, "stages": tuple(stages[id].values())}
+            made.append(mapped.validated(TYPES["pipelines"], read))
+        except BadRow as bad:
+            faults.append(f"the pipeline {quoted(id)}: {bad}")
+    return made
 
 
 def _stage(
@@ -216,8 +228,8 @@ def named_by_deals(
     outcomes: Mapping[str, Outcome],
     known_at: datetime,
 ) -> list[Record]:
-    """Each once, in the order in which deals name them."""
-    once = dict.fromkeys(named)
+    """Each once, in the order in which deals name them; a deal is told where its name is no id."""
+    once = dict.fromkeys(tuple(_id(name) for name in each) for each in named)
     if kind == "pipelines":
         stages: dict[str, list[Stage]] = {}
         for pipeline, stage in once:
@@ -231,6 +243,13 @@ def named_by_deals(
         ]
     make = Owner if kind == "owners" else Account
     return [make(id=id, name=id, modified_at=known_at) for (id,) in once if id]
+
+
+def _id(name: str | None) -> str | None:
+    try:
+        return None if name is None else ID.validate_python(name)
+    except ValidationError:
+        return None
 
 
 def outcome_of(stage: str) -> Outcome:

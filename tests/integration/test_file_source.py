@@ -121,6 +121,65 @@ async def test_excel_may_say_it_in_a_line_of_its_own(files: SourceFiles) -> None
     assert faults == ["accounts line 4: 1 cells, and the header has 2"]
 
 
+async def test_a_line_that_only_begins_as_excels_is_a_header(files: SourceFiles) -> None:
+    await put(files, "sep=")
+    with pytest.raises(SourceRejected, match="no column for `id`"):
+        await read(files)
+
+
+async def test_a_file_of_very_many_columns_is_refused_at_once(files: SourceFiles) -> None:
+    await put(files, ",".join(f"c{number}" for number in range(60_000)) + "\n")
+    async with asyncio.timeout(2):
+        with pytest.raises(SourceRejected, match="more than 5,000 columns"):
+            await read(files)
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "value"),
+    [
+        ("deals", "amount", "1e400"),
+        ("deals", "amount", "9" * 40),
+        ("deals", "close_date", '"0001-01-01T00:00:00+14:00"'),
+        ("deals", "created_at", '"0001-01-01T00:00:00+14:00"'),
+        ("deals", "modified_at", '"9999-12-31T23:59:59-10:00"'),
+        ("accounts", "employees", "3000000000"),
+        ("pipelines", "position", "3000000000"),
+    ],
+)
+async def test_a_value_that_cannot_be_kept_is_a_fault_of_its_row_alone(
+    files: SourceFiles, kind: Kind, column: str, value: str
+) -> None:
+    good = '{"id": "1", "name": "one", "stage": "new"}\n'
+    bad = f'{{"id": "2", "name": "two", "stage": "new", "{column}": {value}}}\n'
+    await put(files, good + bad, kind, format="jsonl")
+    told, (fault,) = await read(files, kind)
+    assert [each.id for each in told] == ["1"]
+    assert column in fault
+
+
+async def test_halves_of_signs_are_left_out(files: SourceFiles) -> None:
+    await put(files, '{"id": "1", "name": "In\\ud800it\\u0000ech"}\n', format="jsonl")
+    (account,), _ = await read(files)
+    assert account.name == "Initech"
+
+
+@pytest.mark.parametrize("stage", ["\\u0000", "x" * 201])
+async def test_a_stage_that_is_no_id_is_told_with_its_deal_alone(
+    files: SourceFiles, stage: str
+) -> None:
+    await put(
+        files,
+        f'{{"id": "1", "name": "one", "stage": "new"}}\n{{"id": "2", "stage": "{stage}"}}\n',
+        "deals",
+        format="jsonl",
+    )
+    (pipeline,), _ = await read(files, "pipelines")
+    assert [each.id for each in pipeline.stages] == ["new"]
+    (deal,), (fault,) = await read(files, "deals")
+    assert deal.id == "1"
+    assert "line 2" in fault
+
+
 async def test_bad_rows_are_told_with_line_and_column_and_the_others_read(
     files: SourceFiles,
 ) -> None:

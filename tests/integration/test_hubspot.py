@@ -421,6 +421,11 @@ async def test_a_token_of_another_account_is_refused(reader: Reader) -> None:
     assert reader.server.paths().keys() == {"/account-info/v3/details"}
 
 
+async def test_an_address_that_names_no_host_is_refused(reader: Reader) -> None:
+    with pytest.raises(SourceRefused, match="base_url: this is not the name of a host"):
+        await reader.read("owners", base_url="https://a..b")
+
+
 async def test_a_token_goes_only_where_its_secret_may(reader: Reader) -> None:
     with pytest.raises(SecretNotAllowed, match="allowed_hosts"):
         reader.hubspot(hosts=frozenset({"api.hubapi.com"}))
