@@ -70,7 +70,7 @@ FIELDS = {
     "run_id": "the run's id, for ever; also its workflow id in Temporal",
     "run_max_tokens": "tokens that all model calls of one run may use together; null is no limit",
     "sample": "its first records, as they would be kept",
-    "schedule": "when it runs by itself: cron, in the workspace's timezone",
+    "schedule": "when it asks to be run, as cron in the workspace's timezone; no clock is kept yet",
     "scopes": "what the key may do",
     "settings": "the workspace's own, free-form",
     "skill": "the skill's name",
