@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from core.crm import Record
     from store.pool import Pool
 
-NOW = datetime.now(UTC)
+# Postgres writes fewer digits of a fraction than Python does: whole seconds read the same.
+NOW = datetime.now(UTC).replace(microsecond=0)
 # Where it is noon now, so that no midnight passes during a test.
 AT_NOON = f"Etc/GMT{NOW.hour - 12:+d}"
 
