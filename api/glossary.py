@@ -107,6 +107,8 @@ FIELDS = {
 FIELDS_OF = {
     ("Actor", "id"): "the id of the key, of the user, or of the part of Perdure",
     ("Actor", "kind"): "who that is",
+    ("Alert", "at"): "when it was reached",
+    ("Alert", "percent"): "75, 90 or 100, each once a month",
     ("Approve", "step"): "which approval; needed where several wait",
     ("ApproveStep", "message"): "what the person is asked; may hold `${…}`",
     ("ApproveStep", "timeout"): "how long to wait for the person",
@@ -228,6 +230,7 @@ FIELDS_OF = {
     ("TriggerRequest", "params"): "the skill's inputs, by name",
     ("Trial", "ok"): "whether it answered",
     ("Uploaded", "name"): "what it is called in paths and flows",
+    ("Usage", "alerts"): "the alerts of this month; each is also an event `budget_alert`",
     ("Usage", "by_skill"): "who used how much of it",
     ("Usage", "period"): "the month, such as `2026-11`, where the workspace is",
     ("Usage", "resets_at"): "when the next month begins there",

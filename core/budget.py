@@ -150,6 +150,13 @@ class SkillUsage(Frozen):
     unpriced_calls: int
 
 
+class Alert(Frozen):
+    """So much of the month's budget, as it was then, had been used."""
+
+    percent: int
+    at: datetime
+
+
 class UsageMonth(Frozen):
     """`used` and `reserved` count against the budget; None is no limit, top-ups are in it."""
 
@@ -158,6 +165,7 @@ class UsageMonth(Frozen):
     reserved: int = 0
     budget: int | None = None
     topped_up: int = 0
+    alerts: tuple[Alert, ...] = ()
     skills: tuple[SkillUsage, ...] = ()
 
     @property

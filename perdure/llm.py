@@ -50,6 +50,11 @@ class SkillUsage(Answer):
     unpriced_calls: int = 0
 
 
+class Alert(Answer):
+    percent: int
+    at: datetime
+
+
 class Usage(Answer):
     """`tokens_used` counts against the budget, `own_tokens` went by keys of the workspace's own."""
 
@@ -61,6 +66,7 @@ class Usage(Answer):
     tokens_remaining: int | None = None
     own_tokens: int = 0
     resets_at: datetime | None = None
+    alerts: tuple[Alert, ...] = ()
     by_skill: tuple[SkillUsage, ...] = ()
 
 

@@ -20,6 +20,7 @@ from services.links import Links
 from services.live import Live
 from services.llm import ANYTHING, LLMService, ModelOffer
 from services.logs import LogService
+from services.notices import NoticeService
 from services.reconciler import Reconciler
 from services.report_tokens import ReportTokens
 from services.reports import ReportService
@@ -43,6 +44,7 @@ from store.events import Events
 from store.keys import Keys
 from store.leader import Leadership
 from store.llm_config import LLMConfigs
+from store.notices import Notices
 from store.reports import Reports
 from store.runs import Runs
 from store.sealing import Keyring
@@ -124,7 +126,8 @@ def assemble(
     )
     events = EventService(happened, workspaces, versions, launch, live, wakes)
     leadership = Leadership(pool, "reconciler")
-    chores = [llm.look_after, events.finish_left, callbacks.look_after]
+    notices = NoticeService(Notices(pool), events)
+    chores = [llm.look_after, notices.tell, events.finish_left, callbacks.look_after]
     return Gateway(
         workspaces=workspace_service,
         keys=KeyService(Keys(pool), admin_key),

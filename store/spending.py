@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.budget import RunUsage, SkillUsage, TopUp, UsageMonth, month_of
+from core.budget import Alert, RunUsage, SkillUsage, TopUp, UsageMonth, month_of
 from core.errors import Conflict, IdempotencyKeyReused
 from core.run import TokenUsage
 from store.waits import STIR
@@ -30,6 +30,11 @@ SKILLS = """
     WHERE workspace_id = $1 AND period = $2
     GROUP BY skill
     ORDER BY skill
+"""
+ALERTS = """
+    SELECT (data ->> 'percent')::int AS percent, at FROM notices
+    WHERE workspace_id = $1 AND kind = 'budget_alert' AND data ->> 'period' = $2
+    ORDER BY percent
 """
 RUN = """
     SELECT calls, input, cache_read, cache_write, output AS output_tokens, cost_nano, unpriced
@@ -68,6 +73,7 @@ class Spending:
         row = await self._pool.fetchrow(MONTH, workspace, month.first)
         assert row is not None
         skills = await self._pool.fetch(SKILLS, workspace, month.first)
+        alerts = await self._pool.fetch(ALERTS, workspace, month.name)
         topped_up = row["topped_up"] or 0
         limit = row["token_budget"]
         return UsageMonth(
@@ -76,6 +82,7 @@ class Spending:
             reserved=row["reserved"] or 0,
             budget=None if limit is None else limit + topped_up,
             topped_up=topped_up,
+            alerts=tuple(Alert(percent=alert["percent"], at=alert["at"]) for alert in alerts),
             skills=tuple(_of_skill(skill) for skill in skills),
         )
 

@@ -9,7 +9,7 @@ from api.bodies import Asked, StrictRoute
 from api.errors import REFUSED
 from api.headers import IdempotencyKey
 from api.words import Form
-from core.budget import NANO, SkillUsage, UsageMonth
+from core.budget import NANO, Alert, SkillUsage, UsageMonth
 from core.llm import Capability, ModelName
 from services.llm import ConfigView, LLMChange
 
@@ -170,6 +170,7 @@ class Usage(BaseModel):
                     "tokens_remaining": 815790,
                     "own_tokens": 0,
                     "resets_at": "2026-11-30T23:00:00Z",
+                    "alerts": [],
                     "by_skill": [
                         {
                             "skill_id": "pipeline-hygiene",
@@ -193,6 +194,7 @@ class Usage(BaseModel):
     tokens_remaining: int | None
     own_tokens: int
     resets_at: datetime
+    alerts: list[Alert]
     by_skill: list[OfSkill]
 
     @classmethod
@@ -206,6 +208,7 @@ class Usage(BaseModel):
             tokens_remaining=month.remaining,
             own_tokens=sum(skill.own_tokens for skill in month.skills),
             resets_at=month.month.resets_at,
+            alerts=[*month.alerts],
             by_skill=[OfSkill.of(skill) for skill in month.skills],
         )
 

@@ -197,6 +197,7 @@ def _show_usage(session: Session, shown: Usage) -> None:
         ("held", f"{counted(held)} by calls under way" if held else ""),
         ("budget", _limit(shown.token_budget) + (f", {more:,} of them added" if more else "")),
         ("remaining", counted(left) if left is not None else ""),
+        ("reached", ", ".join(f"{each.percent} % at {local(each.at)}" for each in shown.alerts)),
         ("own keys", f"{counted(own)}, which do not count" if own else ""),
         ("resets", local(shown.resets_at)),
     )

@@ -29,6 +29,7 @@ NOTHING = {
     "topped_up": 0,
     "tokens_remaining": None,
     "own_tokens": 0,
+    "alerts": [],
     "by_skill": [],
 }
 
@@ -276,6 +277,20 @@ class TestUsage:
         ]
         other = await site.with_scopes(workspace=await site.new_workspace())
         assert (await usage(other))["by_skill"] == []
+
+    async def test_what_was_reached_of_the_budget_is_told_of_this_month_alone(
+        self, site: Site, owner: Caller
+    ) -> None:
+        await configure(owner, token_budget=1000)
+        await called(site, owner, 950)
+        past = "UPDATE notices SET key = 'past', data = data || '{\"period\": \"2020-01\"}'"
+        await site.kernel.pool.execute(f"{past} WHERE data ->> 'percent' = '75'")
+        [alert] = (await usage(owner))["alerts"]
+        assert alert["percent"] == 90
+        assert datetime.fromisoformat(alert["at"]) <= datetime.now(UTC)
+        assert (await top_up(owner, 9000)).json()["alerts"] == [alert]
+        other = await site.with_scopes(workspace=await site.new_workspace())
+        assert (await usage(other))["alerts"] == []
 
     async def test_a_month_is_one_where_the_workspace_is(self, site: Site, owner: Caller) -> None:
         await owner.http.patch(owner.home, json={"timezone": "Asia/Kolkata"})

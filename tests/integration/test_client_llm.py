@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from perdure.command.progress import local
 from tests.integration.stand_in import StandIn, problem
 from tests.integration.test_client_command import gateway as gateway
 from tests.integration.test_client_command import perdure as perdure
@@ -35,6 +37,10 @@ USED = {
     "tokens_remaining": 815_790,
     "own_tokens": 12,
     "resets_at": "2026-12-01T00:00:00Z",
+    "alerts": [
+        {"percent": 75, "at": "2026-11-19T12:00:00Z"},
+        {"percent": 90, "at": "2026-11-20T12:00:00Z"},
+    ],
     "by_skill": [
         {"skill_id": "hygiene", "calls": 31, "tokens": 184_210, "cost": 0.61, "unpriced_calls": 2},
         {"skill_id": "notes", "calls": 1, "tokens": 12, "cost": None, "unpriced_calls": 1},
@@ -99,12 +105,14 @@ def test_json_is_what_the_gateway_said(gateway: StandIn, perdure: Any) -> None:
 def test_usage_shows_the_budget_and_who_took_it(gateway: StandIn, perdure: Any) -> None:
     gateway.answer(f"GET {USAGE}", 200, USED)
     told = perdure("llm", "usage").out
+    reached = [datetime(2026, 11, day, 12, tzinfo=UTC) for day in (19, 20)]
     for fact in (
         "2026-11",
         "184,210 tokens",
         "1,000,000 tokens, 500,000 of them added",
         "815,790 tokens",
         "12 tokens, which do not count",
+        f"75 % at {local(reached[0])}, 90 % at {local(reached[1])}",
     ):
         assert fact in told
     assert "hygiene  31     184,210  $0.6100 and 2 of unknown cost" in told

@@ -1,0 +1,2 @@
+-- Telling a notice twice is harmless, so that nobody has to take it first.
+ALTER TABLE notices DROP COLUMN taken_until;
