@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Protocol
 
 import httpx2
@@ -16,15 +16,6 @@ from llm.providers.adapter import Adapter, KeyCheck, Patience, Wire
 from llm.providers.anthropic import MessagesWire
 from llm.providers.openai_compatible import CompletionsWire
 
-# The vendors' libraries read these by themselves, into calls that are made with others' keys.
-LEAKING = (
-    "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_CUSTOM_HEADERS",
-    "OPENAI_ADMIN_KEY",
-    "OPENAI_CUSTOM_HEADERS",
-    "OPENAI_ORG_ID",
-    "OPENAI_PROJECT_ID",
-)
 # What is nobody's secret: the demo model takes any key that could be one.
 DEMO_KEY = "demo-key"
 MOST_CONNECTIONS = 1000
@@ -63,8 +54,6 @@ async def open_providers(
 ) -> AsyncGenerator[Mapping[str, Provider]]:
     """One pool of connections for all; providers without an address are left out."""
     table = table or load()
-    for name in LEAKING:
-        os.environ.pop(name, None)
     wires: dict[str, Wire] = {"messages": MessagesWire(), "completions": CompletionsWire()}
     async with _open_pool() as pool:
         yield {
@@ -77,6 +66,7 @@ async def open_providers(
 def _open_pool() -> httpx2.AsyncClient:
     # New connections for each call would cost 20 ms of work and grow the process.
     return httpx2.AsyncClient(
+        headers={"accept": "application/json", "user-agent": f"perdure/{version('perdure')}"},
         follow_redirects=False,
         limits=httpx2.Limits(
             max_connections=MOST_CONNECTIONS,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
-
-import httpx2
 
 from core.llm import (
     AnswersTurn,
@@ -41,19 +38,10 @@ Message = dict[str, Any]
 
 
 class MessagesWire:
-    library = "anthropic"
     path = "/v1/messages"
     models_path = "/v1/models"
+    headers: Mapping[str, str] = {"anthropic-version": "2026-10-21"}
     streaming: Mapping[str, Any] = {}
-
-    @property
-    def sdk(self) -> Any:
-        return importlib.import_module(self.library)
-
-    def client(self, key: str, base_url: str, pool: httpx2.AsyncClient) -> Any:
-        return self.sdk.AsyncAnthropic(
-            api_key=key, base_url=base_url, http_client=pool, max_retries=0, open_telemetry=False
-        )
 
     def asking(self, question: ModelQuestion, profile: Profile) -> Asking:
         shape = closed(question.output_schema) if question.output_schema is not None else None

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
-
-import httpx2
 
 from core.llm import (
     AnswersTurn,
@@ -39,23 +36,11 @@ Message = dict[str, Any]
 
 
 class CompletionsWire:
-    library = "openai"
     path = "/chat/completions"
     models_path = "/models"
+    headers: Mapping[str, str] = {}
     # Without this a stream tells no usage at all.
     streaming: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
-
-    @property
-    def sdk(self) -> Any:
-        return importlib.import_module(self.library)
-
-    def client(self, key: str, base_url: str, pool: httpx2.AsyncClient) -> Any:
-        client = self.sdk.AsyncOpenAI(
-            api_key=key, base_url=base_url, http_client=pool, max_retries=0
-        )
-        # The library takes these from the environment, where they are another's.
-        client.organization = client.project = client.admin_api_key = None
-        return client
 
     def asking(self, question: ModelQuestion, profile: Profile) -> Asking:
         shape = strict(question.output_schema) if question.output_schema is not None else None

@@ -29,6 +29,7 @@ from core.errors import (
     RateLimited,
     RequestTooLarge,
 )
+from core.llm import OfferedTool
 from llm.faults import Asked, refusal, retry_after
 from llm.providers import ProviderSettings, open_providers
 from tests.llm.asking import KEY, LOOKUP, WAYS, WIRES
@@ -266,5 +267,12 @@ async def test_text_that_is_no_text_is_our_fault_and_not_the_networks(
     house: House, wire: str, way: Way
 ) -> None:
     error = await failure(house, f"{wire}/m", way, system="half of a pair: \ud800")
+    assert type(error) is InvalidModelRequest
+    assert not house.demo.requests
+
+
+async def test_number_that_json_does_not_have_is_our_fault_too(house: House) -> None:
+    offered = OfferedTool(name="t", description="", parameters={"maximum": float("nan")})
+    error = await failure(house, "anthropic/m", tools=(offered,))
     assert type(error) is InvalidModelRequest
     assert not house.demo.requests
