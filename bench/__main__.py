@@ -43,7 +43,8 @@ async def measure(scale: int) -> dict[str, Any]:
             "events of 40 steps": as_row(await runs.events(40)),
             "200 loops of 6x3, 1 s a call, s": as_row(loops.seconds),
             "worker after them, MB": as_row(loops.memory_mb),
-            "a run of one model call, beside the bare SDK, ms": as_row(await models.a_call(20)),
+            "a model call, beside the bare SDK, ms": as_row(await models.a_call(100)),
+            "a run of one model call, beside it, ms": as_row(await models.a_run_of_one_call(20)),
             "gateway": {
                 "start over HTTP, p50 ms": over_http * MS,
                 "of it Temporal's own, p50 ms": starts * MS,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import anthropic
@@ -15,14 +17,18 @@ from bench.handwritten import TASK_QUEUE
 from bench.measure import Pair, patiently
 from bench.stack import Bench
 from core.flow import Flow, ReasonStep
+from core.llm import ModelQuestion, UserTurn
 from core.run import RunOrigin, Workspace
 from core.skill import Skill
 from core.tool import Actor
+from llm.providers import DEMO_KEY, ProviderSettings, open_providers
 from services.starter import Starter
 
 LOOP = "fake-loop-6x3"
 TURNS = 7  # six with tools, one that answers
 PATIENCE = 300.0
+ASKED = "Look at everything."
+QUESTION = ModelQuestion(model="demo/fake-plain", turns=(UserTurn(text=ASKED),))
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,7 @@ class Models:
             actor=Actor(kind="system", id="bench"),
             allowed_tools=("echo",),
         )
-        step = ReasonStep(
-            id="think", prompt="Look at everything.", model=f"demo/{model}", tools=("echo",)
-        )
+        step = ReasonStep(id="think", prompt=ASKED, model=f"demo/{model}", tools=("echo",))
         skill = Skill(name="hello", description="", instructions="", flow=Flow(steps=(step,)))
         await patiently(lambda: self._starter.start(run_id, origin, skill, {}, None))
         return run_id
@@ -88,24 +92,37 @@ class Models:
             memory[side] = max(memory[side], self._bench.memory.of(pid))
         return Loops(Pair(seconds[ours], seconds[by_hand]), Pair(memory[ours], memory[by_hand]))
 
+    async def a_run_of_one_call(self, count: int) -> Pair:
+        """Milliseconds: of a whole run that asks once, and of the bare library alone."""
+        ours = [await _timed(self._whole_run()) for _ in range(count)]
+        return Pair(statistics.median(ours), (await self.a_call(count)).by_hand)
+
     async def a_call(self, count: int) -> Pair:
-        """Milliseconds of one turn: in our loop, and of the bare SDK alone."""
+        """Milliseconds: through our adapter, and through the vendor's library, turn by turn."""
+        url = self._bench.demo_url
+        library = anthropic.AsyncAnthropic(base_url=url, api_key=DEMO_KEY, max_retries=0)
         ours: list[float] = []
-        for _ in range(count):
-            began = time.perf_counter()
-            await self._ended(await self._ours("fake-plain"))
-            ours.append((time.perf_counter() - began) * 1000)
-        client = anthropic.AsyncAnthropic(
-            base_url=self._bench.demo_url, api_key="demo-key", max_retries=0
-        )
         bare: list[float] = []
-        for _ in range(count):
-            began = time.perf_counter()
-            await client.messages.create(
-                model="fake-plain",
-                max_tokens=4096,
-                messages=[{"role": "user", "content": "Look at everything."}],
-                timeout=60,
-            )
-            bare.append((time.perf_counter() - began) * 1000)
+        async with open_providers(ProviderSettings(demo_url=url)) as providers:
+            for _ in range(count):
+                ours.append(await _timed(providers["demo"].ask(QUESTION, DEMO_KEY)))
+                bare.append(await _timed(_create(library)))
         return Pair(statistics.median(ours), statistics.median(bare))
+
+    async def _whole_run(self) -> None:
+        await self._ended(await self._ours("fake-plain"))
+
+
+async def _timed(work: Coroutine[Any, Any, object]) -> float:
+    began = time.perf_counter()
+    await work
+    return (time.perf_counter() - began) * 1000
+
+
+async def _create(library: anthropic.AsyncAnthropic) -> None:
+    await library.messages.create(
+        model="fake-plain",
+        max_tokens=QUESTION.max_tokens,
+        messages=[{"role": "user", "content": ASKED}],
+        timeout=60,
+    )
