@@ -25,6 +25,7 @@ config = typer.Typer(name="config", help="Show which models answer, or change it
 llm.add_typer(config)
 
 TOKENS = re.compile(r"(\d[\d_,]*)([kKM]?)")
+DEMO = "demo"
 TIMES = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000}
 NONE, DEFAULT = "none", "default"
 Provider = Annotated[
@@ -175,6 +176,8 @@ def _show_config(session: Session, shown: Config) -> None:
         for name, chain in shown.routing.items()
     ]
     output.table(("CAPABILITY", "CHOSEN", "MODELS"), routes)
+    if any(each.provider == DEMO for each in shown.providers):
+        output.say("where nobody has a key, the demo model answers: `perdure llm test` shows who")
     output.say()
     _facts(
         session,

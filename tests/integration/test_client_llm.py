@@ -94,6 +94,13 @@ def test_config_shows_who_is_connected_and_which_models_answer(
         "reason here anthropic/claude-sonnet-5-5, then openai/gpt-5.6",
     ]
     assert lines[-2:] == ["month: 5,000,000 tokens", "run: no limit"]
+    assert not any("demo" in line for line in lines)
+
+
+def test_config_says_that_the_demo_model_stands_in(gateway: StandIn, perdure: Any) -> None:
+    demo = {"provider": "demo", "connected": False}
+    gateway.answer(f"GET {CONFIG}", 200, CONFIGURED | {"providers": [demo]})
+    assert "the demo model answers" in perdure("llm", "config").out
 
 
 def test_json_is_what_the_gateway_said(gateway: StandIn, perdure: Any) -> None:
