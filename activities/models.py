@@ -1,3 +1,4 @@
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
@@ -26,11 +27,11 @@ class Router(Protocol):
         question: ModelQuestion,
         attempt: int,
         failed_with: Sequence[str],
-        is_last: Callable[[PerdureError], bool],
+        is_last: Callable[[PerdureError | asyncio.CancelledError], bool],
     ) -> ModelReply:
         """Chooses the model, pays from the budget, asks; `failed_with` are codes.
 
-        `is_last` says of a failure whether no other attempt follows.
+        `is_last` says of a failure or a cancellation whether no other attempt follows.
         """
         ...
 
@@ -74,7 +75,7 @@ class ModelActivities:
             failed_with = await self._failed_with(request)
             question = await self._question(request)
             attempt = request.round * ATTEMPTS_A_ROUND + activity.info().attempt
-            last = partial(is_last, request, failed_with)
+            last = partial(nobody_follows, request, failed_with)
             return await self._router.answer(request, question, attempt, failed_with, last)
         except PerdureError as error:
             await self._fail(request, error, failed_with)
@@ -128,13 +129,29 @@ class ModelActivities:
 
 
 def is_last(request: ModelRequest, failed_with: Sequence[str], error: PerdureError) -> bool:
-    info = activity.info()
-    # Where the step does not say, the workflow's own policy does.
-    most = request.attempts or (info.retry_policy.maximum_attempts if info.retry_policy else 0)
-    if not error.retryable or 0 < most <= info.attempt:
+    if not error.retryable or attempts_are_used_up(request):
         return True
     # What cannot be read twice will not be readable a third time, and each costs.
     return isinstance(error, BadResponse) and error.code in failed_with
+
+
+def attempts_are_used_up(request: ModelRequest) -> bool:
+    info = activity.info()
+    # Where the step does not say, the workflow's own policy does.
+    most = request.attempts or (info.retry_policy.maximum_attempts if info.retry_policy else 0)
+    return 0 < most <= info.attempt
+
+
+def nobody_follows(
+    request: ModelRequest, failed_with: Sequence[str], why: PerdureError | asyncio.CancelledError
+) -> bool:
+    """Whether no other attempt takes over what this one holds."""
+    if isinstance(why, PerdureError):
+        return is_last(request, failed_with, why)
+    told = activity.cancellation_details()
+    called_off = told is not None and (told.cancel_requested or told.not_found)
+    # A worker that stops leaves its attempt to another one, if there may be one.
+    return called_off or attempts_are_used_up(request)
 
 
 def introduced(guide: Guide) -> str:

@@ -33,7 +33,8 @@ async def answered(
                 work if step.timeout is None else effects.within(path, step.timeout, work)
             )
         case _:
-            answer = await effects.ask(asked(step, path, (UserTurn(text=prompt),)))
+            turns = (UserTurn(text=prompt),)
+            answer = await effects.ask(asked(step, path, turns, timeout=step.timeout))
             return text_of(answer, path)
 
 

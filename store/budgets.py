@@ -20,6 +20,7 @@ from core.budget import (
 )
 from core.errors import Unavailable
 from core.llm import Usage
+from store.closing import HELD, SETTLEABLE, End, close, give_up
 from store.waits import NOTE
 
 if TYPE_CHECKING:
@@ -31,13 +32,11 @@ if TYPE_CHECKING:
     from store.pool import Pool
     from store.sealing import Keyring
 
-ALERTS = [75, 90, 100]  # percent of the month's budget
 # Another look is needed where rows changed between the statement's snapshot and its locks.
 RESERVE_ATTEMPTS = 10
-REAPED_AT_ONCE = 200
 
-# Locks are taken in one order, here and in CLOSE: calls, run, month. What locks read is the latest
-# there is, while everything else is as old as the snapshot; `moved` says where the two differ.
+# Locks are taken in one order, here and in closing.py: calls, run, month. What locks read is the
+# latest there is, all else is as old as the snapshot; `moved` says where the two differ.
 # LEAST passes over NULL, which is no limit.
 RESERVE = """
     WITH answered AS (
@@ -159,94 +158,6 @@ OPEN = """
     INSERT INTO run_usage (workspace_id, run_id) VALUES ($1, $3) ON CONFLICT DO NOTHING
 """
 
-# Ends a call, whatever it was before: settles, releases, or gives up on it. A call that was counted
-# when it expired is corrected. Only what still holds its place keeps it.
-CLOSE = """
-    WITH before AS (
-        SELECT * FROM llm_calls
-        WHERE workspace_id = $1 AND id = $2 AND state = ANY ($3::text[])
-        FOR UPDATE
-    ),
-    closed AS (
-        UPDATE llm_calls AS call SET
-            state = CASE
-                WHEN $4 = 'settled' AND (before.state <> 'reserved' OR $13::bytea IS NULL)
-                THEN 'spent' ELSE $4
-            END,
-            input = $5, cache_read = $6, cache_write = $7, output = $8, estimated = $9,
-            cost_nano = $10, price_version = $11, latency_ms = $12, answer = $13, ended_at = now()
-        FROM before
-        WHERE call.id = before.id
-    ),
-    change AS (
-        SELECT run_id, period, skill, key_source,
-            CASE state WHEN 'reserved' THEN reserved ELSE 0 END AS freed,
-            $5 - input AS input, $6 - cache_read AS cache_read, $7 - cache_write AS cache_write,
-            $8 - output AS output,
-            $5 + $6 + $7 + $8 - input - cache_read - cache_write - output AS tokens,
-            ($4 <> 'released')::int - (state = 'expired')::int AS calls,
-            coalesce($10::bigint, 0) AS cost_nano,
-            ($4 <> 'released' AND $10 IS NULL)::int - (state = 'expired')::int AS unpriced
-        FROM before
-    ),
-    run AS (
-        UPDATE run_usage AS run SET
-            reserved = run.reserved - change.freed,
-            calls = run.calls + change.calls,
-            input = run.input + change.input,
-            cache_read = run.cache_read + change.cache_read,
-            cache_write = run.cache_write + change.cache_write,
-            output = run.output + change.output,
-            cost_nano = run.cost_nano + change.cost_nano,
-            unpriced = run.unpriced + change.unpriced
-        FROM change
-        WHERE run.workspace_id = $1 AND run.run_id = change.run_id
-        RETURNING run.run_id
-    ),
-    month AS (
-        UPDATE budget_months AS month SET
-            reserved = month.reserved - change.freed, used = month.used + change.tokens
-        FROM change, run
-        WHERE month.workspace_id = $1 AND month.period = change.period
-            AND change.key_source <> 'own'
-        RETURNING month.period, month.used, month.topped_up
-    ),
-    skill AS (
-        INSERT INTO skill_usage AS known (
-            workspace_id, period, skill, key_source, calls, tokens, cost_nano, unpriced
-        )
-        SELECT $1, period, skill, key_source, calls, tokens, cost_nano, unpriced
-        FROM change WHERE $4 <> 'released' OR calls <> 0
-        ON CONFLICT (workspace_id, period, skill, key_source) DO UPDATE SET
-            calls = known.calls + excluded.calls,
-            tokens = known.tokens + excluded.tokens,
-            cost_nano = known.cost_nano + excluded.cost_nano,
-            unpriced = known.unpriced + excluded.unpriced
-    ),
-    alert AS (
-        INSERT INTO notices (workspace_id, key, kind, data)
-        SELECT $1, format('budget %s %s', period, percent), 'budget_alert', jsonb_build_object(
-            'percent', percent, 'period', to_char(period, 'YYYY-MM'), 'tokens_used', used,
-            'token_budget', token_budget + topped_up
-        )
-        FROM month, llm_configs, unnest($14::int[]) AS percent
-        WHERE workspace_id = $1 AND used > 0 AND used * 100 >= (token_budget + topped_up) * percent
-        ON CONFLICT DO NOTHING
-        RETURNING (data ->> 'percent')::int AS percent
-    )
-    SELECT percent FROM alert ORDER BY percent
-"""
-OPEN_STATES = ["reserved"]
-RELEASABLE = ["reserved", "expired"]
-SETTLEABLE = ["reserved", "superseded", "released", "expired"]
-
-DEAD = """
-    SELECT workspace_id, id, reserved FROM llm_calls
-    WHERE state = 'reserved' AND reserved_at < $1
-    ORDER BY reserved_at
-    LIMIT $2
-"""
-
 
 class Budgets:
     def __init__(self, pool: Pool, keyring: Keyring) -> None:
@@ -284,27 +195,25 @@ class Budgets:
         latency_ms: int | None,
         answer: Any,
     ) -> tuple[int, ...]:
-        """Gives the alerts that this call was the first to reach. Once; a second time is nothing.
+        """Gives the alerts that this call reached first. Once; a second time is nothing."""
+        sealed = self._keyring.seal_json(answer, _place(call))
+        end = End("settled", usage, cost_nano, price_version, latency_ms, sealed)
+        return await close(self._pool, call, SETTLEABLE, end)
 
-        Without an answer (None) the tokens are spent, and another attempt is made anew.
-        """
-        sealed = None if answer is None else self._keyring.seal_json(answer, _place(call))
-        return await self._close(
-            call, SETTLEABLE, "settled", usage, cost_nano, price_version, latency_ms, sealed
-        )
+    async def spend(
+        self, call: CallId, usage: Usage, *, cost_nano: int | None, price_version: str | None
+    ) -> tuple[int, ...]:
+        """For a call that brought no answer. One that another attempt took over is left to that."""
+        end = End("spent", usage, cost_nano, price_version)
+        return await close(self._pool, call, HELD, end)
 
     async def release(self, call: CallId) -> None:
         """For a call that the provider surely did not process."""
-        await self._close(call, RELEASABLE, "released", Usage())
+        await close(self._pool, call, HELD, End("released", Usage()))
 
     async def reap(self, before: datetime) -> int:
         """Counts reservations from before then, of all workspaces, as spent; says how many."""
-        rows = await self._pool.fetch(DEAD, before, REAPED_AT_ONCE)
-        for row in rows:
-            call = CallId(workspace=row["workspace_id"], id=row["id"])
-            spent = Usage(output=row["reserved"], estimated=True)
-            await self._close(call, OPEN_STATES, "expired", spent)
-        return len(rows)
+        return await give_up(self._pool, before)
 
     async def _note_wait(self, ask: Reserve, month: Month) -> None:
         """So that whoever changes the budget stirs this run; then it has to be looked at again.
@@ -317,36 +226,6 @@ class Budgets:
             await connection.execute(
                 NOTE, ask.workspace, ask.run, ask.path, "budget", month.resets_at
             )
-
-    async def _close(
-        self,
-        call: CallId,
-        states: list[str],
-        state: str,
-        usage: Usage,
-        cost_nano: int | None = None,
-        price_version: str | None = None,
-        latency_ms: int | None = None,
-        answer: bytes | None = None,
-    ) -> tuple[int, ...]:
-        rows = await self._pool.fetch(
-            CLOSE,
-            call.workspace,
-            call.id,
-            states,
-            state,
-            usage.input,
-            usage.cache_read,
-            usage.cache_write,
-            usage.output,
-            usage.estimated,
-            cost_nano,
-            price_version,
-            latency_ms,
-            answer,
-            ALERTS,
-        )
-        return tuple(row["percent"] for row in rows)
 
     def _answered(self, ask: Reserve, row: Record) -> AlreadyAnswered:
         call = CallId(workspace=ask.workspace, id=row["answered_id"])

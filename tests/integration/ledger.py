@@ -132,6 +132,9 @@ class Ledger:
             answer=answer,
         )
 
+    async def spend(self, call: CallId, tokens: int) -> None:
+        await self.budgets.spend(call, spent(tokens), cost_nano=5, price_version="2026-11")
+
     async def called(self, tokens: int, **changes: Any) -> tuple[int, ...]:
         """A call from its beginning to its end."""
         got = await self.reserved(tokens=tokens, **changes)

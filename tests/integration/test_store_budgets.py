@@ -191,7 +191,7 @@ class TestStoredAnswers:
         self, ledger: Ledger
     ) -> None:
         got = await ledger.reserved()
-        await ledger.settle(got.call, 40, answer=None)
+        await ledger.spend(got.call, 40)
         again = await ledger.reserved()
         await ledger.settle(again.call, 50)
         assert await ledger.month() == (90, 0)
@@ -277,6 +277,16 @@ class TestTakeover:
         await ledger.settle(got.call, 300, "second")
         assert await ledger.month() == (700, 0)
         assert answers([await ledger.budgets.reserve(ask(attempt=3))]) == ["first"]
+
+    async def test_a_dead_attempt_without_an_answer_is_left_to_its_successor(
+        self, ledger: Ledger
+    ) -> None:
+        dead = await ledger.reserved(tokens=1000)
+        got = await ledger.reserved(tokens=800, attempt=2)
+        await ledger.spend(dead.call, 1000)
+        assert await ledger.month() == (0, 800)
+        await ledger.settle(got.call, 300)
+        assert await ledger.month() == (300, 0)
 
     async def test_all_dead_attempts_are_taken_over_at_once(self, ledger: Ledger) -> None:
         await ledger.reserved(model="anthropic/large", tokens=100)

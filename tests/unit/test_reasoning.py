@@ -70,6 +70,16 @@ def reason(**more: Any) -> dict[str, Any]:
     return {"kind": "reason", "id": "think", "prompt": "Why?", **more}
 
 
+@pytest.mark.parametrize("kind", ["extract", "classify", "generate"])
+async def test_a_call_is_given_the_time_of_its_step(kind: str) -> None:
+    more = {"extract": {"output_schema": SCHEMA}, "classify": {"labels": {"yes": "", "no": ""}}}
+    step = {"kind": kind, "id": "say", "prompt": "Hi", "timeout": "7s", **more.get(kind, {})}
+    said = {"extract": '{"age": 40}', "classify": '{"label": "yes"}', "generate": "Hello"}
+    effects = Talking(says(said[kind]))
+    await run(effects, step)
+    assert [asked.timeout for asked in effects.asked] == [timedelta(seconds=7)]
+
+
 async def test_extract_renders_its_prompt_and_gives_json() -> None:
     effects = Talking(says('{"age": 40}'))
     assert await run(effects, extract(), text="Ada is 40") == {"age": 40}

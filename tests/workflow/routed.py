@@ -14,8 +14,9 @@ from core.tool import Actor, RunContext
 from llm.demo.server import DemoServer, Recorded, open_server
 from llm.demo.view import Handler
 from llm.models import load
+from llm.payment import IsLast, NoAnswer
 from llm.providers import Patience, Provider, ProviderSettings, open_providers
-from llm.router import IsLast, Router
+from llm.router import Router
 from services.choices import Choices
 from store.pool import Pool
 from tests.integration.ledger import Ledger
@@ -52,7 +53,7 @@ class Routed:
                     router,
                     attempt=attempt,
                     failed_with=failed_with,
-                    is_last=lambda error, n=attempt: not error.retryable or n == ATTEMPTS,
+                    is_last=lambda why, n=attempt: last(why) or n == ATTEMPTS,
                     **asked,
                 )
             except ModelError as error:
@@ -77,12 +78,14 @@ class Routed:
 
 
 @asynccontextmanager
-async def open_routed(pool: Pool, handlers: Sequence[Handler] = ()) -> AsyncGenerator[Routed]:
+async def open_routed(
+    pool: Pool, handlers: Sequence[Handler] = (), patience: Patience = PATIENCE
+) -> AsyncGenerator[Routed]:
     async with open_server(handlers=tuple(handlers), record="bodies") as demo:
         settings = ProviderSettings(
             base_urls={"anthropic": demo.url, "openai": f"{demo.url}/v1"},
             demo_url=demo.url,
-            patience=PATIENCE,
+            patience=patience,
         )
         async with open_providers(settings) as providers:
             yield Routed(demo, dict(providers), await Ledger.of(pool))
@@ -101,7 +104,7 @@ async def ask(
     max_tokens: int = 100,
     run_limit: int | None = None,
     failed_with: Sequence[str] = (),
-    is_last: IsLast = lambda error: not error.retryable,
+    is_last: IsLast | None = None,
 ) -> ModelReply:
     turns = (UserTurn(text=prompt),)
     request = ModelRequest(
@@ -122,7 +125,11 @@ async def ask(
         run_limit=run_limit,
     )
     question = ModelQuestion(model=model or "", turns=turns, max_tokens=max_tokens)
-    return await router.answer(request, question, attempt, failed_with, is_last)
+    return await router.answer(request, question, attempt, failed_with, is_last or last)
+
+
+def last(why: NoAnswer) -> bool:
+    return isinstance(why, ModelError) and not why.retryable
 
 
 def code(outcome: ModelReply | ModelError) -> str:
