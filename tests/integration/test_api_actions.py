@@ -98,6 +98,8 @@ async def test_an_approval_is_shown_while_another_branch_still_runs(
     approved = await owner.act(run_id, "approve")
     assert approved.json()["status"] == "running"
     await eventually(lambda: owner.run(run_id), lambda run: not run["waiting_for"])
+    site.kernel.world.open.add("gate")
+    assert (await owner.ended(run_id))["status"] == "succeeded"
 
 
 @pytest.mark.parametrize(("action", "status"), [("approve", "succeeded"), ("reject", "failed")])
