@@ -251,9 +251,12 @@ class BatchInput(Frozen):
 
 
 class BatchResult(Frozen):
+    """`settled` are the steps that ended after the batch's last request, for its log."""
+
     outputs: list[Any]
     errors: list[Any] = Field(default_factory=list[Any])
     failed: Failure | None = None
+    settled: tuple[Settled, ...] = ()
 
 
 ToolRequest.model_rebuild()

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from core.digest import digest_of
 from core.effects import BATCH, CHILD, DECIDE, EVENT, GIVEN, Given, GivenRequest, GivenStep
 from core.errors import HistoryGone, NotFound
+from core.fold import STEP_PATH
 from core.history import (
     Answered,
     Asked,
@@ -28,7 +29,6 @@ from core.history import (
     TimerSet,
 )
 from core.line import BATCH_NAME
-from core.log import STEP_PATH
 from services import executions
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from core import stored_log
 from core.cursor import Cursor
 from core.errors import HistoryGone, NotFound, RunNotEnded, Unavailable
 from core.event import ENDINGS, LogEvent, Outcome
+from core.fold import Notes
 from core.line import BATCH_NAME, TIMED_OUT, failure_of_run
-from core.log import Entry, Log, Notes, wants_notes
+from core.log import Entry, Log, wants_notes
 from core.run import ENDED
 from core.steps import Steps
 from services import executions, given

@@ -288,7 +288,8 @@ class TemporalEffects:
                     except StepFailed as lost:
                         done.failed = done.failed or lost.failure
                         return
-                    results[begun] = result
+                    # What settled last is for the batch's own log.
+                    results[begun] = result.model_copy(update={"settled": ()})
                     # A batch that filled its result leaves the rest of its items to another.
                     begun += len(result.outputs)
                     done.failed = done.failed or result.failed

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from temporalio import workflow
@@ -7,7 +8,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from core.digest import size_of
-from core.effects import BATCH, HALT, MAX_VALUE_BYTES, BatchInput, BatchResult
+from core.effects import BATCH, HALT, MAX_VALUE_BYTES, BatchInput, BatchResult, Settled
 from core.errors import ValueTooLarge
 from core.execution import Halted, Room, StepFailed
 from core.interpreter import Interpreter, execute
@@ -18,6 +19,7 @@ from workflows.failures import as_application_error
 from workflows.state import CURRENT, RunState
 
 ROOM_IN_A_BATCH = 1_000_000  # its result is one payload
+LARGEST_RESULT = 1_900_000  # a payload may have 2 MiB
 
 
 # Unsandboxed: all of its code is ours, and lint keeps clocks and randomness out of it. The sandbox
@@ -92,9 +94,13 @@ class BatchRun:
         if run is None:
             raise not_by_hand()
         await run.given.fetch((batch.path, batch.lo, batch.lo + len(batch.items) - 1))
+        result = await self._items(batch, TemporalEffects(run))
+        return result.model_copy(update={"settled": as_far_as_it_fits(run.take_settled(), result)})
+
+    async def _items(self, batch: BatchInput, effects: TemporalEffects) -> BatchResult:
         frame = Frame.of(batch.scope, batch.prefix).halting(self._halt)
         try:
-            done = await Interpreter(TemporalEffects(run)).items(
+            done = await Interpreter(effects).items(
                 batch.step, frame, batch.items, batch.lo, batch.lanes, Room(ROOM_IN_A_BATCH)
             )
         except Halted:
@@ -111,3 +117,10 @@ class BatchRun:
     @workflow.signal(name=HALT)
     def halt(self, _why: Any = None) -> None:
         self._halt.raised = True
+
+
+def as_far_as_it_fits(settled: Sequence[Settled], result: BatchResult) -> tuple[Settled, ...]:
+    """What the log would lose beyond is better lost than the batch."""
+    room = LARGEST_RESULT - size_of(result.model_dump(mode="json"))
+    sizes = accumulate(size_of(each.model_dump(mode="json")) for each in settled)
+    return tuple(each for each, size in zip(settled, sizes, strict=True) if size < room)

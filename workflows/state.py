@@ -160,7 +160,7 @@ class RunState:
         return len(self._settled)
 
     async def tell_settled(self) -> None:
-        """Before they are too many for one payload; a batch tells them with its requests alone."""
+        """Before they are too many for one payload; a batch, which has no record, goes on."""
         if self._told is not None:
             await self._record(self._request(*self.moment), policies.RECORD_LATER)
 

@@ -6,8 +6,9 @@ from core.cursor import Cursor
 from core.effects import GIVEN, RECORD
 from core.errors import Invalid
 from core.event import LogEvent
+from core.fold import Notes
 from core.history import Closed, Json
-from core.log import Log, Notes
+from core.log import Log
 from core.run import Failure
 from core.stored_log import entries
 from tests.histories import ACTOR, History, at, note, notes
@@ -303,6 +304,21 @@ def test_the_log_of_a_batch_begins_and_ends_with_the_batch() -> None:
     assert kinds(events)[0] == "step.started signals[500..501]"
     assert kinds(events)[-1] == "step.finished signals[500..501]"
     assert events[-1].data["items"] == 2
+
+
+def test_the_log_of_a_batch_tells_what_ended_after_its_last_request() -> None:
+    h = History(workflow="r1/signals[0..1]")
+    h.began()
+    h.done(h.tool("signals[0].ask"))
+    ended = {"kind": "steps", "status": "succeeded"}
+    settled = [{"path": f"signals[{n}]", **ended} for n in range(2)]
+    h.closes(output={"outputs": [1, 2], "settled": settled})
+
+    assert kinds(read(h))[3:] == [
+        "step.finished signals[0]",
+        "step.finished signals[1]",
+        "step.finished signals[0..1]",
+    ]
 
 
 def test_bookkeeping_is_no_step() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from core.cursor import Cursor
 from core.event import LogEvent
-from core.log import Log, Notes
+from core.fold import Notes
+from core.log import Log
 from core.run import TokenUsage
 from core.steps import Steps
 from core.stored_log import entries

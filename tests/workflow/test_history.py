@@ -201,11 +201,13 @@ async def test_a_run_that_took_too_long_timed_out(kernel: Kernel) -> None:
 
 
 async def test_batches_are_lines_that_open_into_logs_of_their_own(kernel: Kernel) -> None:
-    each = watched("each", "${item}", for_each="${inputs.items}", concurrency=100)
+    noted = {"kind": "set", "id": "note", "values": {"seen": "${item}"}}
+    inside = {"for_each": "${inputs.items}", "steps": [watched("use", "${item}"), noted]}
+    each = {"kind": "steps", "id": "each", "concurrency": 100, **inside}
     async with kernel.worker():
         run = await closed(kernel, await kernel.start(flow(each), {"items": list(range(600))}))
     log = await kernel.histories.log(run)
-    inside, cursor = await kernel.histories.page(run, None, 150, step="each[500..599]")
+    begins, cursor = await kernel.histories.page(run, None, 150, step="each[500..599]")
     rest, end = await kernel.histories.page(run, cursor, 1_000, step="each[500..599]")
 
     lines = [event for event in log if event.kind == "step.finished" and event.step != "each"]
@@ -214,9 +216,15 @@ async def test_batches_are_lines_that_open_into_logs_of_their_own(kernel: Kernel
         "each[500..599]": 100,
     }
     assert end is None
-    assert told(inside + rest)[0] == "step.started each[500..599]"
-    assert told(inside + rest)[-1] == "step.finished each[500..599]"
-    assert sum(event.kind == "step.finished" for event in inside + rest) == 101
+    opened = told(begins + rest)
+    assert opened[0] == "step.started each[500..599]"
+    assert opened[-1] == "step.finished each[500..599]"
+    items = [f"each[{n}]" for n in range(500, 600)]
+    steps = [f"{item}.{step}" for item in items for step in ("use", "note")]
+    assert {f"step.finished {step}" for step in steps} == {
+        line for line in opened[:-1] if line.startswith("step.finished")
+    }
+    assert len(opened) == 2 + 3 * len(items)
     for unknown in ("each[7..9]", "each", "x" * 2_000, f"{'x' * 2_000}[0..1]"):
         with pytest.raises(NotFound):
             await kernel.histories.page(run, None, 10, step=unknown)
