@@ -34,7 +34,6 @@ class Profile(Frozen):
     strict_ok: bool = True
     parallel_ok: bool = True
     cache_control: bool = False
-    forced_tools_ok: bool = True
     effort_with_tools: str | None = None
     thinking: tuple[Thinking, ...] = ()
     max_output: int | None = None
@@ -51,7 +50,6 @@ class Rates(Frozen):
     output: Decimal
     cache_read: Decimal | None = None
     cache_write_5m: Decimal | None = None
-    cache_write_1h: Decimal | None = None
 
     def nano(self, usage: Usage) -> int | None:
         parts = (
@@ -123,12 +121,6 @@ class ModelTable:
             if name not in self._models:
                 raise ValueError(f"routing names {name}, which is not listed")
 
-    def find(self, name: str) -> Model | None:
-        return self._models.get(name)
-
-    def list_models(self) -> list[Model]:
-        return list(self._models.values())
-
     def profile(self, name: str) -> Profile:
         """What the provider says, unless the model says otherwise."""
         provider = name.partition("/")[0]
@@ -166,11 +158,3 @@ def _routing(data: Mapping[str, list[str]]) -> dict[Capability, tuple[ModelName,
 @cache
 def load() -> ModelTable:
     return ModelTable(yaml.safe_load(TABLE.read_text(encoding="utf-8")))
-
-
-def find(name: str) -> Model | None:
-    return load().find(name)
-
-
-def price(name: str, usage: Usage, at: datetime) -> int | None:
-    return load().price(name, usage, at)

@@ -41,23 +41,6 @@ class CRMRecords:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def write(
-        self, workspace: str, source: str, records: Sequence[Record], *, sync: str
-    ) -> Written:
-        """All or nothing; `sync` names the pass that saw them."""
-        async with self._pool.transaction() as connection:
-            return await write_within(connection, workspace, source, records, sync=sync)
-
-    async def delete_unseen(self, workspace: str, source: str, kind: Kind, *, sync: str) -> int:
-        """After a pass that named all there is; how many rows are gone with it."""
-        gone = 0
-        while True:
-            async with self._pool.transaction() as connection:
-                some = await delete_unseen_within(connection, workspace, source, kind, sync)
-            gone += some
-            if some < AT_ONCE:
-                return gone
-
     async def forget(self, workspace: str, source: str) -> int:
         """All that a source ever told; how many rows that was."""
         gone = 0

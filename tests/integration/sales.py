@@ -21,8 +21,8 @@ from core.crm import (
 )
 from core.tool import Actor, RunContext, ToolContext
 from store.crm.asking import CRM
-from store.crm.records import CRMRecords
 from store.workspaces import Workspaces
+from tests.integration.told import ToldRecords
 from tools.crm import NoCRM, crm_tools
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Sales:
     workspace: str
 
     async def tell(self, *records: Record) -> None:
-        await CRMRecords(self.pool).write(self.workspace, "crm", records, sync="s")
+        await ToldRecords(self.pool).write(self.workspace, "crm", records, sync="s")
 
     async def ask(self, tool: str, **arguments: Any) -> Any:
         """As a step does it: the arguments are checked, then the tool is called."""

@@ -20,7 +20,8 @@ from core.crm import (
     Record,
     Stage,
 )
-from store.crm.records import CRMRecords, Written
+from store.crm.records import Written
+from tests.integration.told import ToldRecords
 
 if TYPE_CHECKING:
     from store.pool import Pool
@@ -48,11 +49,11 @@ def deal(at: float = 0, **fields: Any) -> Deal:
 
 
 @pytest.fixture
-def records(pool: Pool) -> CRMRecords:
-    return CRMRecords(pool)
+def records(pool: Pool) -> ToldRecords:
+    return ToldRecords(pool)
 
 
-async def write(records: CRMRecords, *told: Record, sync: str = "s1") -> Written:
+async def write(records: ToldRecords, *told: Record, sync: str = "s1") -> Written:
     return await records.write("acme", "hubspot", told, sync=sync)
 
 
@@ -61,7 +62,7 @@ async def row(pool: Pool, table: str = "crm_deals") -> dict[str, Any]:
     return dict(found)
 
 
-async def test_every_kind_has_its_row(records: CRMRecords, pool: Pool) -> None:
+async def test_every_kind_has_its_row(records: ToldRecords, pool: Pool) -> None:
     told: list[Record] = [
         Owner(id="o1", modified_at=NOON, name="Ada", email="ada@example.com", team="West"),
         SALES,
@@ -106,7 +107,7 @@ async def test_every_kind_has_its_row(records: CRMRecords, pool: Pool) -> None:
     assert (quota["starts_on"], quota["amount"]) == (date(2026, 10, 1), Decimal(50_000))
 
 
-async def test_the_same_again_changes_nothing(records: CRMRecords, pool: Pool) -> None:
+async def test_the_same_again_changes_nothing(records: ToldRecords, pool: Pool) -> None:
     told = (SALES, deal(amount=Decimal(10)))
     await write(records, *told)
     before = await row(pool)
@@ -115,27 +116,27 @@ async def test_the_same_again_changes_nothing(records: CRMRecords, pool: Pool) -
 
 
 async def test_the_same_at_a_later_time_counts_as_unchanged(
-    records: CRMRecords, pool: Pool
+    records: ToldRecords, pool: Pool
 ) -> None:
     await write(records, deal())
     assert await write(records, deal(at=1)) == Written(unchanged=1)
     assert (await row(pool))["modified_at"] == later(1)
 
 
-async def test_an_older_state_never_replaces_a_newer(records: CRMRecords, pool: Pool) -> None:
+async def test_an_older_state_never_replaces_a_newer(records: ToldRecords, pool: Pool) -> None:
     await write(records, deal(at=2, name="New"))
     assert await write(records, deal(at=1, name="Old")) == Written(unchanged=1)
     assert (await row(pool))["name"] == "New"
 
 
-async def test_of_one_moment_the_last_that_was_told_stays(records: CRMRecords, pool: Pool) -> None:
+async def test_of_one_moment_the_last_that_was_told_stays(records: ToldRecords, pool: Pool) -> None:
     await write(records, deal(name="Misread"))
     assert await write(records, deal(name="Read well")) == Written(written=1)
     assert (await row(pool))["name"] == "Read well"
 
 
 async def test_a_tombstone_stays_and_keeps_nothing_personal(
-    records: CRMRecords, pool: Pool
+    records: ToldRecords, pool: Pool
 ) -> None:
     person = Contact(id="c1", modified_at=NOON, name="Bo", email="bo@example.com")
     await write(records, person)
@@ -150,7 +151,7 @@ async def test_a_tombstone_stays_and_keeps_nothing_personal(
 
 
 async def test_a_tombstone_of_what_was_never_seen_keeps_late_pages_out(
-    records: CRMRecords, pool: Pool
+    records: ToldRecords, pool: Pool
 ) -> None:
     for kind in (Owner, Pipeline, Account, Contact, Deal, Activity, Conversation, Quota):
         gone = kind(id="x", modified_at=later(1), deleted=True)
@@ -159,7 +160,7 @@ async def test_a_tombstone_of_what_was_never_seen_keeps_late_pages_out(
     assert (await row(pool))["deleted_at"] == later(1)
 
 
-async def test_what_a_whole_pass_did_not_see_is_gone(records: CRMRecords, pool: Pool) -> None:
+async def test_what_a_whole_pass_did_not_see_is_gone(records: ToldRecords, pool: Pool) -> None:
     stays = Account(id="a1", modified_at=NOON, name="Stays")
     goes = Account(id="a2", modified_at=NOON, name="Goes")
     await write(records, stays, goes, sync="s1")
@@ -170,7 +171,7 @@ async def test_what_a_whole_pass_did_not_see_is_gone(records: CRMRecords, pool: 
     assert [each["name"] for each in live] == ["Stays"]
 
 
-async def test_what_was_not_seen_comes_back_as_it_was(records: CRMRecords, pool: Pool) -> None:
+async def test_what_was_not_seen_comes_back_as_it_was(records: ToldRecords, pool: Pool) -> None:
     call = Activity(id="t1", modified_at=NOON, type="call", at=NOON, deals=("d1",))
     await write(records, call)
     await records.delete_unseen("acme", "hubspot", "activities", sync="s2")
@@ -180,7 +181,7 @@ async def test_what_was_not_seen_comes_back_as_it_was(records: CRMRecords, pool:
     assert (await row(pool, "crm_activity_deals"))["activity_id"] == "hubspot:t1"
 
 
-async def test_links_follow_their_record(records: CRMRecords, pool: Pool) -> None:
+async def test_links_follow_their_record(records: ToldRecords, pool: Pool) -> None:
     call = Activity(id="t1", modified_at=NOON, at=NOON, deals=("d1", "d2", "d1"))
     await write(records, call)
     assert len(await pool.fetch("SELECT * FROM crm_activity_deals")) == 2
@@ -196,7 +197,7 @@ async def test_links_follow_their_record(records: CRMRecords, pool: Pool) -> Non
 
 @pytest.mark.parametrize("pipeline_comes", ["before", "after"])
 async def test_a_deal_ends_as_its_stage_does(
-    records: CRMRecords, pool: Pool, pipeline_comes: str
+    records: ToldRecords, pool: Pool, pipeline_comes: str
 ) -> None:
     history = (
         Change(field="stage", at=later(-9), value="open"),
@@ -210,14 +211,14 @@ async def test_a_deal_ends_as_its_stage_does(
     assert stored["closed_at"] == later(-3)
 
 
-async def test_a_deal_closed_when_its_source_says(records: CRMRecords, pool: Pool) -> None:
+async def test_a_deal_closed_when_its_source_says(records: ToldRecords, pool: Pool) -> None:
     await write(records, SALES, deal(stage="lost", closed_at=later(-5)))
     assert (await row(pool))["closed_at"] == later(-5)
     await write(records, deal(at=1, stage="open", closed_at=later(-5)))
     assert (await row(pool))["closed_at"] is None
 
 
-async def test_a_close_date_is_a_day_of_the_workspace(records: CRMRecords, pool: Pool) -> None:
+async def test_a_close_date_is_a_day_of_the_workspace(records: ToldRecords, pool: Pool) -> None:
     await pool.execute(
         "INSERT INTO workspaces (id, name, timezone, settings)"
         " VALUES ('acme', 'Acme', 'America/New_York', '{}')"
@@ -227,7 +228,7 @@ async def test_a_close_date_is_a_day_of_the_workspace(records: CRMRecords, pool:
 
 
 async def test_deals_follow_when_a_stage_gets_another_outcome(
-    records: CRMRecords, pool: Pool
+    records: ToldRecords, pool: Pool
 ) -> None:
     await write(records, SALES, deal(stage="won", closed_at=later(-5)))
     stages = (SALES.stages[0], SALES.stages[1].model_copy(update={"outcome": "open"}))
@@ -247,7 +248,7 @@ async def changes(pool: Pool, field: str) -> list[tuple[Any, ...]]:
     return [tuple(each) for each in rows]
 
 
-async def test_a_history_is_kept_as_it_is_told(records: CRMRecords, pool: Pool) -> None:
+async def test_a_history_is_kept_as_it_is_told(records: ToldRecords, pool: Pool) -> None:
     told = (
         Change(field="amount", at=later(-3), value="2000"),
         Change(field="stage", at=later(-9), value="open"),
@@ -265,7 +266,7 @@ async def test_a_history_is_kept_as_it_is_told(records: CRMRecords, pool: Pool) 
 
 
 async def test_a_history_that_forgets_its_beginning_loses_nothing_here(
-    records: CRMRecords, pool: Pool
+    records: ToldRecords, pool: Pool
 ) -> None:
     first = Change(field="amount", at=later(-9), value="10")
     second = Change(field="amount", at=later(-5), value="20")
@@ -280,7 +281,7 @@ async def test_a_history_that_forgets_its_beginning_loses_nothing_here(
 
 
 async def test_without_a_history_changes_are_noted_from_now_on(
-    records: CRMRecords, pool: Pool
+    records: ToldRecords, pool: Pool
 ) -> None:
     await write(records, SALES, deal(amount=Decimal(1000), close_date=date(2026, 12, 1)))
     assert await pool.fetch("SELECT * FROM crm_deal_changes") == []
@@ -297,7 +298,7 @@ async def test_without_a_history_changes_are_noted_from_now_on(
 
 
 async def test_what_has_no_history_is_noted_beside_what_has(
-    records: CRMRecords, pool: Pool
+    records: ToldRecords, pool: Pool
 ) -> None:
     stages = (Change(field="stage", at=later(-9), value="open"),)
     await write(records, deal(amount=Decimal(10), changes=stages))
@@ -306,7 +307,9 @@ async def test_what_has_no_history_is_noted_beside_what_has(
     assert await changes(pool, "stage") == [(later(-9), None, "hubspot:open")]
 
 
-async def test_a_source_sees_and_forgets_its_own_rows_only(records: CRMRecords, pool: Pool) -> None:
+async def test_a_source_sees_and_forgets_its_own_rows_only(
+    records: ToldRecords, pool: Pool
+) -> None:
     changed = (Change(field="stage", at=NOON, value="open"),)
     told = (SALES, deal(changes=changed), Activity(id="t1", modified_at=NOON, deals=("d1",)))
     places = [("acme", "hubspot"), ("acme", "demo"), ("globex", "hubspot")]
@@ -321,6 +324,6 @@ async def test_a_source_sees_and_forgets_its_own_rows_only(records: CRMRecords, 
     assert await pool.fetchval("SELECT count(*) FROM crm_stages") == 6
 
 
-async def test_a_nul_character_costs_no_row(records: CRMRecords, pool: Pool) -> None:
+async def test_a_nul_character_costs_no_row(records: ToldRecords, pool: Pool) -> None:
     await write(records, Account(id="a1", modified_at=NOON, name="Ini\0tech \\u0000"))
     assert (await row(pool, "crm_accounts"))["name"] == "Initech \\u0000"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.crm import Activity, Change, Contact, Deal, DealContact, Pipeline, Record, Stage
-from store.crm.records import CRMRecords
+from tests.integration.told import ToldRecords
 
 if TYPE_CHECKING:
     from store.pool import Pool
@@ -104,7 +104,7 @@ async def dump(pool: Pool, workspace: str) -> dict[str, list[dict[str, Any]]]:
 async def written(pool: Pool, told: list[list[Record]]) -> dict[str, list[dict[str, Any]]]:
     workspace = uuid4().hex
     for page in told:
-        await CRMRecords(pool).write(workspace, "crm", page, sync="s")
+        await ToldRecords(pool).write(workspace, "crm", page, sync="s")
     return await dump(pool, workspace)
 
 

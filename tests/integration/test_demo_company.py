@@ -13,7 +13,7 @@ from core.crm import KINDS, Record
 from core.tool import Actor, RunContext, ToolContext
 from dev.demo.company import company
 from store.crm.asking import CRM
-from store.crm.records import CRMRecords
+from tests.integration.told import ToldRecords
 from tools.crm import crm_tools
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ async def found(pool: Pool, told: Company) -> Callable[..., Any]:
     )
     # The tools look at the clock; the company is of another day.
     later = datetime.now(UTC).date() - told.today
-    records = CRMRecords(pool)
+    records = ToldRecords(pool)
     for kind in KINDS:
         await records.write("acme", "demo", [_moved(r, later) for r in told.of(kind)], sync="s")
     await pool.execute("ANALYZE")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import SourceBusy, SourceUnavailable, SourceUnreadable
-from store.crm.records import CRMRecords
 from store.sources import OVERLAP
 from tests.hubspot.life import Life
 from tests.hubspot.reading import Reader, open_reader
 from tests.hubspot.server import at_random
 from tests.hubspot.truth import SOURCE, behind, differences, held, true
+from tests.integration.told import ToldRecords
 
 if TYPE_CHECKING:
     from core.crm import Kind
@@ -27,7 +27,7 @@ WORKSPACE = "w-test"
 
 
 async def sync(
-    reader: Reader, records: CRMRecords, since: datetime | None, name: str, random: Random
+    reader: Reader, records: ToldRecords, since: datetime | None, name: str, random: Random
 ) -> None:
     """As a worker does it that loses what it has read, or writes it twice, now and then."""
     for kind in reader.hubspot().kinds:
@@ -48,7 +48,7 @@ async def sync(
 
 
 async def _forget_what_is_gone(
-    reader: Reader, records: CRMRecords, kind: Kind, since: datetime | None, name: str
+    reader: Reader, records: ToldRecords, kind: Kind, since: datetime | None, name: str
 ) -> None:
     if reader.hubspot().lists_all(kind, since):
         await records.delete_unseen(WORKSPACE, SOURCE, kind, sync=name)
@@ -56,7 +56,7 @@ async def _forget_what_is_gone(
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_tables_equal_the_account_after_each_sync(pool: Pool, seed: int) -> None:
-    random, records = Random(seed), CRMRecords(pool)
+    random, records = Random(seed), ToldRecords(pool)
     since: datetime | None = None
     async with open_reader() as reader:
         server = reader.server
@@ -82,7 +82,7 @@ async def test_tables_equal_the_account_after_each_sync(pool: Pool, seed: int) -
 
 async def test_two_readings_at_once_do_no_harm(pool: Pool) -> None:
     """A worker that was given up may still be writing what it had read."""
-    random, records = Random(3), CRMRecords(pool)
+    random, records = Random(3), ToldRecords(pool)
     async with open_reader() as reader:
         life = Life(reader.server.crm, random)
         life.begin()

@@ -27,9 +27,9 @@ from core.crm import (
 from core.report import Report
 from services.library import Library
 from store.crm.asking import CRM
-from store.crm.records import CRMRecords
 from store.reports import Reports
 from store.sealing import Keyring
+from tests.integration.told import ToldRecords
 from tests.kernel import KEYS, Kernel
 from tests.talk import ModelRequest, Talk, says
 from tools import specs
@@ -91,7 +91,7 @@ class Team:
 
     async def knows(self, *records: Record) -> None:
         kernel = self._kernel
-        written = CRMRecords(kernel.pool)
+        written = ToldRecords(kernel.pool)
         told = (OWNER, PIPELINE, *records)
         await written.write(kernel.workspace.id, "crm", told, sync="s")
 

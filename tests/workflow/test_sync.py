@@ -24,8 +24,8 @@ from core.errors import (
     Unavailable,
 )
 from core.sync import SYNC, SyncInput, SyncResult
-from store.crm.records import CRMRecords
 from store.sources import Sources
+from tests.integration.told import ToldRecords
 from tests.kernel import Kernel, eventually, until
 from workflows import sync as workflow_of_syncs
 
@@ -432,7 +432,7 @@ async def test_records_and_passes_of_another_workspace_are_not_seen(
 ) -> None:
     await kernel.pool.execute("INSERT INTO workspaces (id, name) VALUES ('other', 'Other')")
     await sources.create("other", "crm", FilesConfig())
-    await CRMRecords(kernel.pool).write("other", "crm", [account(7)], sync="s")
+    await ToldRecords(kernel.pool).write("other", "crm", [account(7)], sync="s")
     vendor = Vendor({"accounts": [Page(records=(account(1),))]})
     result = await synced(syncing(kernel, vendor))
     assert result.by_type["accounts"].deleted == 0
