@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from temporalio.client import WorkflowHandle
 
 
 def watched(id: str, value: Any = None, *, tool: str = "watched", **more: Any) -> dict[str, Any]:
@@ -17,3 +20,9 @@ def flow(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 QUICK = {"attempts": 3, "backoff": "10ms"}
+
+
+async def batches(run: WorkflowHandle[Any, Any]) -> int:
+    """How many its large loops were cut into."""
+    started = "start_child_workflow_execution_initiated_event_attributes"
+    return sum(event.HasField(started) for event in (await run.fetch_history()).events)

@@ -9,7 +9,7 @@ import pytest
 
 from core.effects import PAUSE, RESUME
 from tests.kernel import Kernel
-from tests.workflow.flows import flow, watched
+from tests.workflow.flows import batches, flow, watched
 
 
 def noise(size: int, first: int = 33, last: int = 126) -> str:
@@ -18,23 +18,25 @@ def noise(size: int, first: int = 33, last: int = 126) -> str:
     return "".join(chr(chance.randint(first, last)) for _ in range(size))
 
 
+@pytest.mark.usefixtures("early_batches")
 async def test_batch_whose_outputs_exceed_one_result_goes_on_in_another(kernel: Kernel) -> None:
     text = noise(40_000)
     async with kernel.worker():
-        step = watched("a", "${inputs.text + string(item)}", for_each="${range(210)}")
+        step = watched("a", "${inputs.text + string(item)}", for_each="${range(60)}")
         sizes = "${steps.a.map(text, size(text))}"
         handle = await kernel.start(flow(step, output=sizes, has_output=True), {"text": text})
         run = await kernel.ended(handle)
-    assert run.output == [40_000 + len(str(n)) for n in range(210)]
+    assert run.output == [40_000 + len(str(n)) for n in range(60)]
     assert set(kernel.world.calls.values()) == {1}
-    assert len(kernel.world.calls) == 210
+    assert len(kernel.world.calls) == 60
 
 
+@pytest.mark.usefixtures("early_batches")
 async def test_outputs_of_one_moment_that_exceed_a_result_are_refused_by_name(
     kernel: Kernel,
 ) -> None:
     async with kernel.worker():
-        step = watched("a", "${inputs.text + string(item)}", for_each="${range(210)}")
+        step = watched("a", "${inputs.text + string(item)}", for_each="${range(60)}")
         handle = await kernel.start(flow({**step, "concurrency": 60}), {"text": noise(60_000)})
         run = await kernel.ended(handle)
     assert run.error is not None
@@ -137,15 +139,18 @@ async def test_requests_that_a_pause_held_back_leave_in_several_messages(kernel:
         assert (await kernel.ended(handle)).output == 1
 
 
+@pytest.mark.usefixtures("early_batches")
 async def test_items_beside_large_values_are_cut_into_smaller_batches(kernel: Kernel) -> None:
     step = watched(
-        "a", "${size(item) + size(inputs.text)}", for_each="${range(210).map(n, vars.t)}"
+        "a", "${size(item) + size(inputs.text)}", for_each="${range(100).map(n, vars.t)}"
     )
     kept = {"kind": "set", "id": "keep", "values": {"t": "${inputs.small}"}}
     texts = {"text": noise(1_300_000), "small": noise(9_000)}
     async with kernel.worker():
-        run = await kernel.ended(await kernel.start(flow(kept, step), texts))
-    assert run.output == [1_309_000] * 210
+        handle = await kernel.start(flow(kept, step), texts)
+        run = await kernel.ended(handle)
+    assert run.output == [1_309_000] * 100
+    assert await batches(handle) == 2
 
 
 async def test_many_steps_without_an_activity_are_told_in_parts(
