@@ -212,7 +212,7 @@ class Budgets:
         await close(self._pool, call, HELD, End("released", Usage()))
 
     async def reap(self, before: datetime) -> int:
-        """Counts reservations from before then, of all workspaces, as spent; says how many."""
+        """Counts as spent what is held since before then, or by runs that ended; says how many."""
         return await give_up(self._pool, before)
 
     async def _note_wait(self, ask: Reserve, month: Month) -> None:

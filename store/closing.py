@@ -19,7 +19,7 @@ OPEN = ["reserved"]
 HELD = ["reserved", "expired"]
 SETTLEABLE = ["reserved", "superseded", "released", "expired"]
 
-# Ends a call, whatever it was before: settles, releases, or gives up on it. A call that was counted
+# Ends a call, whatever it was before: settles, spends, releases, or gives it up. One that was counted
 # when it expired is corrected. Only what still holds its place keeps it.
 CLOSE = """
     WITH before AS (
@@ -96,9 +96,17 @@ CLOSE = """
     SELECT percent FROM alert ORDER BY percent
 """
 
+# Attempts that are told of their run's end close what they hold themselves, within seconds; where
+# one had failed and its successor was still to begin, nobody does.
 DEAD = """
-    SELECT workspace_id, id, reserved FROM llm_calls
-    WHERE state = 'reserved' AND reserved_at < $1
+    SELECT workspace_id, id, reserved FROM llm_calls AS call
+    WHERE state = 'reserved' AND (
+        reserved_at < $1
+        OR (
+            SELECT completed_at FROM runs
+            WHERE workspace_id = call.workspace_id AND run_id = call.run_id
+        ) < now() - interval '1 minute'
+    )
     ORDER BY reserved_at
     LIMIT $2
 """
@@ -138,7 +146,7 @@ async def close(pool: Pool, call: CallId, states: list[str], end: End) -> tuple[
 
 
 async def give_up(pool: Pool, before: datetime) -> int:
-    """What nobody settled since then counts as spent; says how many calls that were."""
+    """What is held since before then, or by runs that ended, counts as spent; says how many."""
     rows = await pool.fetch(DEAD, before, REAPED_AT_ONCE)
     for row in rows:
         call = CallId(workspace=row["workspace_id"], id=row["id"])

@@ -40,6 +40,19 @@ async def ledger(pool: Pool) -> AsyncIterator[Ledger]:
     assert await ledger.off() == []
 
 
+def queued(run: str, workspace: str) -> NewRun:
+    return NewRun(
+        run_id=run,
+        workspace_id=workspace,
+        skill="hygiene",
+        version="v1",
+        trigger="manual",
+        actor=SOMEBODY,
+        lineage="r",
+        created_at=NOON,
+    )
+
+
 def top_up(tokens: int, **changes: Any) -> TopUp:
     return TopUp(
         **{
@@ -457,6 +470,18 @@ class TestReap:
         ]
         assert await ledger.budgets.reap(NOON + timedelta(minutes=30)) == 0
 
+    async def test_what_a_run_left_that_ended_counts_soon(self, ledger: Ledger, pool: Pool) -> None:
+        runs, now = Runs(pool, KEYRING), datetime.now(UTC)
+        for run in ("ended", "ends", "goes-on"):
+            await runs.queue(queued(run, "acme"))
+            await ledger.reserved(run=run, call_key=run, tokens=100)
+        await ledger.reserved(workspace="globex", run="ended", tokens=100)
+        await runs.settle("ended", "cancelled", now - timedelta(minutes=2))
+        await runs.settle("ends", "cancelled", now)
+        assert await ledger.budgets.reap(NOON - timedelta(hours=1)) == 1
+        assert await ledger.month() == (100, 200)
+        assert await ledger.month("globex") == (0, 100)
+
     async def test_one_that_was_only_late_is_corrected(self, ledger: Ledger) -> None:
         got = await ledger.reserved(tokens=950)
         await ledger.budgets.reap(NOON + timedelta(hours=1))
@@ -588,17 +613,7 @@ class TestUsage:
     async def test_a_run_is_shown_with_what_it_used(self, ledger: Ledger, pool: Pool) -> None:
         runs = Runs(pool, KEYRING)
         for workspace in ("acme", "globex"):
-            new = NewRun(
-                run_id=f"r-{workspace}",
-                workspace_id=workspace,
-                skill="hygiene",
-                version="v1",
-                trigger="manual",
-                actor=SOMEBODY,
-                lineage="r",
-                created_at=NOON,
-            )
-            await runs.queue(new)
+            await runs.queue(queued(f"r-{workspace}", workspace))
         await ledger.called(100, run="r-acme")
         [listed] = (await runs.list_page("acme")).items
         found = await runs.find("r-acme", "acme")
