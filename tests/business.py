@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 LARGE, SMALL = "w0", "w1"
 DEALS = 100_000
-ACTIVITIES = 1_000_000
+ACTIVITIES_OF_A_DEAL = 10
 
 LONG = "last_800_days"
 FILTERED: dict[str, Any] = {
@@ -83,9 +83,11 @@ INDEXES = """
     WHERE i.indrelid::regclass::text LIKE 'crm\\_%'
 """
 
+
 # Ten workspaces share the tables, and the first has four tenths of all; each begins to number its
 # own at 0. A deal of number n is open where n % 7 = 0; they were created in the last two years.
-MUCH = f"""
+def much(deals: int) -> str:
+    return f"""
     INSERT INTO workspaces (id, name, timezone)
         SELECT 'w' || w, 'W', 'Europe/Berlin' FROM generate_series(0, 9) w;
     CREATE UNLOGGED TABLE made AS
@@ -93,7 +95,7 @@ MUCH = f"""
             now() - (n::bigint * 7919 % 730) * interval '1 day' AS created_at
         FROM (
             SELECT 'w' || w AS w, row_number() OVER (PARTITION BY w ORDER BY i) - 1 AS n
-            FROM generate_series(0, {DEALS - 1}) i
+            FROM generate_series(0, {deals - 1}) i
             CROSS JOIN LATERAL (
                 SELECT CASE WHEN i % 10 < 4 THEN 0 ELSE i % 9 + 1 END AS w
             ) AS whose
@@ -155,10 +157,10 @@ MUCH = f"""
     )
         SELECT w, 'hs:' || n * 10 + a, 'hs', 'email', created_at + a * interval '9 days',
             'Hello', 'hs:o' || n % 40, 'hs:a' || n / 2 * 2, now()
-        FROM made, generate_series(0, {ACTIVITIES // DEALS - 1}) a;
+        FROM made, generate_series(0, {ACTIVITIES_OF_A_DEAL - 1}) a;
     INSERT INTO crm_activity_deals
         SELECT w, id, created_at + a * interval '9 days', 'hs:' || n * 10 + a
-        FROM made, generate_series(0, {ACTIVITIES // DEALS - 1}) a;
+        FROM made, generate_series(0, {ACTIVITIES_OF_A_DEAL - 1}) a;
     INSERT INTO crm_conversations (
         workspace_id, id, source_id, kind, title, at, participants, transcript, account_id,
         owner_id, modified_at
@@ -181,7 +183,7 @@ MUCH = f"""
 """
 
 
-async def fill(connection: asyncpg.Connection) -> None:
+async def fill(connection: asyncpg.Connection, deals: int = DEALS) -> None:
     """Indexes are made afterwards, which is quicker, and all ends as autovacuum would leave it."""
     indexes = await connection.fetch(INDEXES)
     for table in sorted({index["of"] for index in indexes}):
@@ -193,7 +195,7 @@ async def fill(connection: asyncpg.Connection) -> None:
         else:
             line = f"DROP INDEX {index['name']}"
         await connection.execute(line)
-    await connection.execute(MUCH)
+    await connection.execute(much(deals))
     await connection.execute("SET maintenance_work_mem = '256MB'")
     for index in indexes:
         await connection.execute(index["made"])
