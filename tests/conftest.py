@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
+import httpcore2
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
@@ -33,6 +35,9 @@ settings.register_profile(
     "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("busy machine")
+
+# Reading the authorities takes longer than most tests that open connections.
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
 
 def pytest_configure(config: pytest.Config) -> None:
