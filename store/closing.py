@@ -19,8 +19,8 @@ OPEN = ["reserved"]
 HELD = ["reserved", "expired"]
 SETTLEABLE = ["reserved", "superseded", "released", "expired"]
 
-# Ends a call, whatever it was before: settles, spends, releases, or gives it up. One that was counted
-# when it expired is corrected. Only what still holds its place keeps it.
+# Ends a call, whatever it was before; what was counted when it expired is corrected. A late answer
+# is `spent`: another attempt may have the call's place by then.
 CLOSE = """
     WITH before AS (
         SELECT * FROM llm_calls
