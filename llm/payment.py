@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -60,6 +61,22 @@ LEDGER_WITHIN = timedelta(seconds=5)
 T = TypeVar("T")
 NoAnswer = ModelError | asyncio.CancelledError
 IsLast = Callable[[NoAnswer], bool]
+
+
+@dataclass
+class Heard:
+    """How much of an answer has come in: it is streamed, so that this is known if it breaks off."""
+
+    bytes: int = 0
+
+    def add(self, text: str) -> None:
+        self.bytes += len(text.encode())
+
+    def usage(self, question: ModelQuestion) -> Usage | None:
+        if not self.bytes:
+            return None
+        out = self.bytes // BYTES_A_TOKEN + 1
+        return Usage(input=estimated(question), output=out, estimated=True)
 
 
 class Prices(Protocol):
@@ -159,12 +176,13 @@ class Payments:
         question: ModelQuestion,
         why: NoAnswer,
         is_last: IsLast,
+        heard: Heard,
     ) -> None:
         """For a call without an answer: another attempt of it takes over what this one holds."""
         if surely_not_processed(why):
             await finished(self._release(reserved))
         elif is_last(why):
-            await finished(self._spend(reserved, question, why))
+            await finished(self._spend(reserved, question, told_by(why) or heard.usage(question)))
 
     async def _give_back(self, found: Reservation) -> None:
         if isinstance(found, Reserved):
@@ -175,10 +193,12 @@ class Payments:
             async with asyncio.timeout(LEDGER_WITHIN.total_seconds()):
                 await self._budgets.release(reserved.call)
 
-    async def _spend(self, reserved: Reserved, question: ModelQuestion, why: NoAnswer) -> None:
+    async def _spend(
+        self, reserved: Reserved, question: ModelQuestion, usage: Usage | None
+    ) -> None:
         """What nobody can know is counted in full, as it is where nobody settles a call at all."""
         now = datetime.now(UTC)
-        usage, cost = told_by(why), None
+        cost = None
         if usage is not None:
             cost = self._prices.price(question.model, usage, now)
         else:
@@ -222,7 +242,7 @@ def surely_not_processed(why: NoAnswer) -> bool:
 
 
 def told_by(why: NoAnswer) -> Usage | None:
-    """What a stream had brought when it broke."""
+    """What the adapter could say of an answer that broke off."""
     told = why.data.get("usage") if isinstance(why, ModelError) else None
     return None if told is None else Usage.model_validate(told)
 

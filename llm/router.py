@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, get_args
@@ -28,7 +28,7 @@ from core.llm import (
     Trial,
     UserTurn,
 )
-from llm.payment import Budgets, IsLast, Payments, Prices, estimated
+from llm.payment import Budgets, Heard, IsLast, Payments, Prices, estimated
 
 # Failures of one model before the next in the chain is asked.
 OWN_ATTEMPTS = 2
@@ -43,7 +43,9 @@ DEMO = "demo"
 
 
 class Provider(Protocol):
-    async def ask(self, question: ModelQuestion, key: str) -> ModelAnswer: ...
+    async def ask(
+        self, question: ModelQuestion, key: str, on_text: Callable[[str], None] | None = None
+    ) -> ModelAnswer: ...
 
 
 class Configs(Protocol):
@@ -172,10 +174,12 @@ class Router:
             update={"model": choice.model, "max_tokens": max(1, min(question.max_tokens, granted))}
         )
         began = time.monotonic()
+        heard = Heard()
         try:
-            answer = await self._within(choice, question, request.timeout or LONGEST_CALL)
+            limit = request.timeout or LONGEST_CALL
+            answer = await self._within(choice, question, limit, heard.add)
         except (ModelError, asyncio.CancelledError) as error:
-            await self._payments.close(reserved, question, error, is_last)
+            await self._payments.close(reserved, question, error, is_last, heard)
             raise
         latency = round((time.monotonic() - began) * 1000)
         cost = await self._payments.settle(reserved, choice.model, answer, latency)
@@ -184,11 +188,15 @@ class Router:
         )
 
     async def _within(
-        self, choice: Choice, question: ModelQuestion, limit: timedelta
+        self,
+        choice: Choice,
+        question: ModelQuestion,
+        limit: timedelta,
+        on_text: Callable[[str], None] | None = None,
     ) -> ModelAnswer:
         try:
             async with asyncio.timeout(limit.total_seconds()):
-                return await self._providers[choice.provider].ask(question, choice.key)
+                return await self._providers[choice.provider].ask(question, choice.key, on_text)
         except TimeoutError:
             message = f"{choice.model} took longer than {limit.total_seconds():g} s"
             raise ProviderTimeout(message) from None

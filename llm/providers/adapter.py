@@ -73,7 +73,7 @@ class Patience:
     """Seconds: to connect, between two pieces of a stream, for an answer in one piece."""
 
     connect: float = 10.0
-    silence: float = 120.0
+    silence: float = 300.0
     answer: float = 600.0
 
     @property

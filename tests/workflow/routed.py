@@ -15,8 +15,8 @@ from llm.demo.server import DemoServer, Recorded, open_server
 from llm.demo.view import Handler
 from llm.models import load
 from llm.payment import IsLast, NoAnswer
-from llm.providers import Patience, Provider, ProviderSettings, open_providers
-from llm.router import Router
+from llm.providers import Patience, ProviderSettings, open_providers
+from llm.router import Provider, Router
 from services.choices import Choices
 from store.pool import Pool
 from tests.integration.ledger import Ledger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +12,9 @@ import pytest_asyncio
 
 from activities.beginnings import Beginnings
 from activities.models import ModelActivities
-from core.llm import Guide
+from core.llm import Guide, ModelAnswer, ModelQuestion
 from llm.providers import Patience
+from llm.router import Provider
 from store.pool import Pool
 from tests.integration.ledger import until_blocked
 from tests.kernel import Kernel, eventually, until
@@ -107,6 +108,41 @@ async def test_an_answer_that_came_before_the_cancellation_is_kept(
     await cancelled(call)
     assert len(await routed.rows("settled")) == 1
     assert (await ask(routed.router("anthropic/fake-slow-100ms"), run="r2")).stored
+    assert await routed.ledger.off() == []
+
+
+class Overheard:
+    """A provider, and whether it has said anything yet."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self.said = asyncio.Event()
+
+    async def ask(
+        self, question: ModelQuestion, key: str, on_text: Callable[[str], None] | None = None
+    ) -> ModelAnswer:
+        assert on_text is not None
+
+        def listen(text: str) -> None:
+            on_text(text)
+            self.said.set()
+
+        return await self._provider.ask(question, key, listen)
+
+
+async def test_a_call_cancelled_in_the_midst_of_its_answer_is_counted_as_far_as_it_came(
+    routed: Routed,
+) -> None:
+    provider = routed.providers["anthropic"] = Overheard(routed.providers["anthropic"])
+    stalls = routed.router("anthropic/fake-stall")
+    call = asyncio.create_task(ask(stalls, max_tokens=4_000, is_last=lambda _: True))
+    await provider.said.wait()
+    call.cancel()
+    await cancelled(call)
+    [row] = await routed.rows("spent")
+    assert row["estimated"]
+    assert 0 < row["output"] < 100
+    assert await routed.ledger.month(at=datetime.now(UTC)) == (row["input"] + row["output"], 0)
     assert await routed.ledger.off() == []
 
 

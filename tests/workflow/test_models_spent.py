@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from core.errors import ConnectionFailed, ModelError
-from core.llm import ModelAnswer, ModelQuestion, Usage
 from store.pool import Pool
 from tests.workflow.routed import ATTEMPTS, Routed, open_routed
 
@@ -36,22 +35,14 @@ async def test_what_a_call_that_failed_for_good_may_have_cost_is_counted_at_once
     assert await routed.ledger.off() == []
 
 
-class BreaksOff:
-    """As a provider fails whose stream broke after some text."""
-
-    async def ask(self, question: ModelQuestion, key: str) -> ModelAnswer:
-        usage = Usage(input=20, output=7, estimated=True)
-        raise ConnectionFailed("it broke off", in_stream=True, usage=usage.model_dump())
-
-
 async def test_a_stream_that_broke_for_good_is_counted_as_far_as_it_came(routed: Routed) -> None:
-    routed.providers["anthropic"] = BreaksOff()
-    outcome = await routed.until_it_ends(routed.router("anthropic/claude-haiku-5-5"))
-    assert isinstance(outcome, ModelError)
+    outcome = await routed.until_it_ends(routed.router("anthropic/fake-midreset"))
+    assert isinstance(outcome, ConnectionFailed)
     [row] = await routed.rows("spent")
-    assert (row["input"], row["output"], row["estimated"]) == (20, 7, True)
-    assert row["cost_nano"] > 0
-    assert await routed.ledger.month(at=datetime.now(UTC)) == (27, 0)
+    counted = row["input"] + row["output"]
+    assert (row["attempt"], row["estimated"]) == (ATTEMPTS, True)
+    assert 0 < counted < row["reserved"]
+    assert await routed.ledger.month(at=datetime.now(UTC)) == (counted, 0)
     assert await routed.ledger.off() == []
 
 
