@@ -22,8 +22,6 @@ ROOM = 2 << 30  # bytes that a run may fill
 READY_WITHIN = timedelta(seconds=60)
 STOPPED_WITHIN = timedelta(seconds=20)
 TEMPLATE = "template_perdure"
-# It keeps all runs of all tests in memory: close to its usual limit it would do nothing but clean.
-ROOM_OF_TEMPORAL = {"GOMEMLIMIT": "2GiB"}
 
 
 class Servers:
@@ -69,8 +67,7 @@ class Servers:
 
     def _start_temporal(self) -> None:
         line = temporal.passing_command(int(self.temporal.rpartition(":")[2]))
-        environment = temporal.environment() | ROOM_OF_TEMPORAL
-        self._spawn("temporal", line, temporal.STOP_SIGNAL, environment)
+        self._spawn("temporal", line, temporal.STOP_SIGNAL, temporal.environment())
 
     def _spawn(
         self, name: str, line: list[str], stop_signal: signal.Signals, environment: dict[str, str]
