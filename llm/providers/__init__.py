@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Protocol
 
@@ -67,6 +68,8 @@ def _open_pool() -> httpx2.AsyncClient:
     # New connections for each call would cost 20 ms of work and grow the process.
     return httpx2.AsyncClient(
         headers={"accept": "application/json", "user-agent": f"perdure/{version('perdure')}"},
+        # What a provider tells one tenant must not come back to it with another's key.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
         limits=httpx2.Limits(
             max_connections=MOST_CONNECTIONS,

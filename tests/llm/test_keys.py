@@ -5,6 +5,7 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 
 from core.errors import ConnectionFailed, InvalidKey, ModelError
@@ -80,6 +81,22 @@ async def test_platform_leaves_no_trace_in_what_a_tenant_sends(
     assert headers <= OURS
     assert "platform" not in str(request.headers).lower()
     assert request.key == digest(KEY)
+
+
+async def test_what_a_provider_sets_for_one_tenant_is_not_sent_with_anothers_key(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = httpx2.AsyncHTTPTransport.handle_async_request
+
+    async def marks(pool: httpx2.AsyncHTTPTransport, request: httpx2.Request) -> httpx2.Response:
+        response = await send(pool, request)
+        response.headers["set-cookie"] = "session=one; Path=/"
+        return response
+
+    monkeypatch.setattr(httpx2.AsyncHTTPTransport, "handle_async_request", marks)
+    for key in ("sk-tenant-one", "sk-tenant-two"):
+        await house.ask("anthropic/m", way="streamed", key=key)
+        assert "cookie" not in house.demo.requests[-1].headers
 
 
 async def test_two_hundred_tenants_at_once_keep_their_keys_apart() -> None:
