@@ -236,6 +236,8 @@ async def finished(
 
 
 def surely_not_processed(why: NoAnswer) -> bool:
+    if told_by(why) is not None:
+        return False
     if isinstance(why, ConnectionFailed):
         return why.data.get("processed") == "no"
     return isinstance(why, NOT_PROCESSED)

@@ -43,7 +43,7 @@ class Folding(Protocol):
     """Puts the events of a stream together into the answer they would have been."""
 
     def add(self, event: Any) -> str:
-        """The text that the event brings."""
+        """All that the model wrote in it and is paid for: text, thoughts, arguments of calls."""
         ...
 
     def whole(self) -> dict[str, Any] | None:
@@ -175,10 +175,10 @@ class _Answering:
         self.asked = asked
         self.asking = asking
         self._wire = wire
-        self._arrived: str | None = None  # the text of a stream, once it has begun
+        self._arrived: int | None = None  # bytes of what was written, once a stream has begun
 
     async def fold(self, response: httpx2.Response, on_text: OnText) -> ModelAnswer:
-        self._arrived = ""
+        self._arrived = 0
         folding = self._wire.folding()
         events = aiter(httpx2.EventSource(response, LARGEST_EVENT))
         async for event in events:
@@ -187,7 +187,7 @@ class _Answering:
                 break
             text = self._add(folding, event)
             if text:
-                self._arrived += text
+                self._arrived += len(text.encode())
                 on_text(text)
         whole = folding.whole()
         if whole is None:
@@ -232,10 +232,13 @@ class _Answering:
         return self.asked.unreadable(f"in no known form ({error!r})", **self.so_far())
 
     def so_far(self) -> dict[str, Any]:
-        """What a stream has brought until it broke, and so has cost."""
+        """What a stream has brought until it broke, and so has cost; before the first word nobody
+        knows that."""
         if self._arrived is None:
             return {}
-        usage = estimated(self.asking.request, len(self._arrived.encode()))
+        if not self._arrived:
+            return {"in_stream": True}
+        usage = estimated(self.asking.request, self._arrived)
         return {"in_stream": True, "usage": usage.model_dump()}
 
 
@@ -248,7 +251,7 @@ async def _faults_named(
         raise
     except httpx2.SSEError:
         failure = asked.unreadable("with events that are too large", **so_far())
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
         failure = asked.unreachable(error, **so_far())
     # Outside of the handler: what the library raises holds the key, and must not be its context.
     raise failure

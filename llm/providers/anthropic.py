@@ -216,8 +216,10 @@ class _Folding:
                 return delta["text"]
             case "input_json_delta":
                 self._inputs[index] = self._inputs.get(index, "") + delta["partial_json"]
+                return delta["partial_json"]
             case "thinking_delta":
                 block["thinking"] = block.get("thinking", "") + delta["thinking"]
+                return delta["thinking"]
             case "signature_delta":
                 block["signature"] = delta["signature"]
             case "citations_delta":

@@ -210,12 +210,13 @@ class _Folding:
             return ""
         delta = choices[0].get("delta") or {}
         self._finish = choices[0].get("finish_reason") or self._finish
+        written = ""
         for number, call in enumerate(delta.get("tool_calls") or ()):
-            self._call(call.get("index", number), call)
+            written += self._call(call.get("index", number), call)
         for name, value in delta.items():
             if name != "tool_calls" and value is not None:
-                self._grow(name, value)
-        return _text(delta.get("content"))
+                written += self._grow(name, value)
+        return written
 
     def whole(self) -> dict[str, Any] | None:
         if self._finish is None:
@@ -226,14 +227,14 @@ class _Folding:
         choice = {"message": message, "finish_reason": self._finish}
         return {**self._head, "choices": [choice], "usage": self._usage}
 
-    def _grow(self, name: str, value: Any) -> None:
+    def _grow(self, name: str, value: Any) -> str:
         """Texts grow, whatever a vendor calls them; everything else is as last said."""
         before = self._message.get(name)
-        if isinstance(value, str) and isinstance(before, str) and name != "role":
-            value = before + value
-        self._message[name] = value
+        grows = isinstance(value, str) and name != "role"
+        self._message[name] = before + value if grows and isinstance(before, str) else value
+        return value if grows else _text(value) if name == "content" else ""
 
-    def _call(self, index: int, part: dict[str, Any]) -> None:
+    def _call(self, index: int, part: dict[str, Any]) -> str:
         call = self._calls.setdefault(index, {"function": {"arguments": ""}})
         function = part.get("function") or {}
         call |= {k: v for k, v in part.items() if k not in ("index", "function") and v is not None}
@@ -242,5 +243,7 @@ class _Folding:
         arguments = function.get("arguments")
         if isinstance(arguments, str):
             call["function"]["arguments"] += arguments
-        elif arguments is not None:
+            return arguments
+        if arguments is not None:
             call["function"]["arguments"] = arguments
+        return ""

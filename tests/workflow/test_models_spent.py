@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 
-from core.errors import ConnectionFailed, ModelError
+from core.errors import ConnectionFailed, ModelError, Overloaded
 from store.pool import Pool
 from tests.workflow.routed import ATTEMPTS, Routed, open_routed
 
@@ -35,9 +35,15 @@ async def test_what_a_call_that_failed_for_good_may_have_cost_is_counted_at_once
     assert await routed.ledger.off() == []
 
 
-async def test_a_stream_that_broke_for_good_is_counted_as_far_as_it_came(routed: Routed) -> None:
-    outcome = await routed.until_it_ends(routed.router("anthropic/fake-midreset"))
-    assert isinstance(outcome, ConnectionFailed)
+@pytest.mark.parametrize(
+    ("fault", "error"), [("midreset", ConnectionFailed), ("midstream-error", Overloaded)]
+)
+async def test_a_stream_that_broke_for_good_is_counted_as_far_as_it_came(
+    routed: Routed, fault: str, error: type[ModelError]
+) -> None:
+    """Also where the error is one that would say, before a stream, that nothing was processed."""
+    outcome = await routed.until_it_ends(routed.router(f"anthropic/fake-{fault}"))
+    assert isinstance(outcome, error)
     [row] = await routed.rows("spent")
     counted = row["input"] + row["output"]
     assert (row["attempt"], row["estimated"]) == (ATTEMPTS, True)

@@ -1,0 +1,76 @@
+"""What a stream brought before it broke is all of what the model wrote, not its text alone."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable
+
+import httpx2
+import pytest
+
+from core.errors import ConnectionFailed, ModelError
+from core.llm import ModelQuestion, UserTurn
+from llm.models import load
+from llm.providers.adapter import Adapter, Patience, Wire
+from llm.providers.anthropic import MessagesWire
+from llm.providers.openai_compatible import CompletionsWire
+from tests.llm.asking import KEY, LOOKUP, WIRES, House
+
+SPOKEN: list[Wire] = [MessagesWire(), CompletionsWire()]
+THOUGHT = "Let me see"
+START = {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking"}}
+DELTA = {"type": "thinking_delta", "thinking": THOUGHT}
+THINKING: list[list[object]] = [
+    [START, {"type": "content_block_delta", "index": 0, "delta": DELTA}],
+    [{"choices": [{"delta": {"role": "assistant", "reasoning_content": THOUGHT}}]}],
+]
+
+
+async def failed(wire: Wire, answer: Callable[[httpx2.Request], httpx2.Response]) -> ModelError:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as pool:
+        adapter = Adapter("openai", wire, "http://127.0.0.1:9", pool, load(), Patience())
+        question = ModelQuestion(model="openai/m", turns=(UserTurn(text="Hello"),))
+        with pytest.raises(ModelError) as caught:
+            await adapter.ask(question, KEY, lambda _: None)
+    return caught.value
+
+
+async def broken_after(wire: Wire, *events: object) -> ModelError:
+    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    headers = {"content-type": "text/event-stream"}
+    return await failed(wire, lambda _: httpx2.Response(200, headers=headers, text=stream))
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_arguments_of_calls_are_heard(house: House, wire: str) -> None:
+    answer = await house.ask(f"{wire}/fake-loop-2x2", way="streamed", tools=(LOOKUP,))
+    arguments = [json.dumps(use.arguments) for use in answer.turn.tool_uses]
+    assert len(arguments) == 2
+    assert "".join(house.heard) == "".join(arguments)
+
+
+@pytest.mark.parametrize(("wire", "events"), [*zip(SPOKEN, THINKING, strict=True)])
+async def test_thoughts_are_counted(wire: Wire, events: list[object]) -> None:
+    error = await broken_after(wire, *events)
+    assert error.data["usage"]["output"] == len(THOUGHT) // 3 + 1
+
+
+@pytest.mark.parametrize("wire", SPOKEN)
+async def test_what_a_stream_without_a_word_cost_is_not_known(wire: Wire) -> None:
+    error = await broken_after(wire)
+    assert error.data["in_stream"] is True
+    assert "usage" not in error.data
+
+
+@pytest.mark.parametrize("wire", SPOKEN)
+async def test_tls_that_breaks_in_the_midst_is_a_connection_that_failed(wire: Wire) -> None:
+    """The library lets through what Python says of it."""
+
+    def breaks(_: httpx2.Request) -> httpx2.Response:
+        raise ssl.SSLError(f"bad record: {KEY}")
+
+    error = await failed(wire, breaks)
+    assert type(error) is ConnectionFailed
+    assert KEY not in str(error)
+    assert error.__context__ is None
