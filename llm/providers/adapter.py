@@ -24,7 +24,8 @@ OnText = Callable[[str], None]
 TRIAL_TOKENS = 16
 EVENTS = "text/event-stream"
 LARGEST_EVENT = 32 * 2**20
-DONE = "[DONE]"
+# How each wire says that its stream is over: what breaks afterwards takes nothing back.
+DONE, STOPPED = "[DONE]", "message_stop"
 # A connection is only used again once it was read to its end, which some keep open.
 END_WITHIN_SECONDS = 1.0
 # What reading an answer raises where a provider leaves out, or puts in, what nobody expects.
@@ -182,7 +183,7 @@ class _Answering:
         folding = self._wire.folding()
         events = aiter(httpx2.EventSource(response, LARGEST_EVENT))
         async for event in events:
-            if event.data.startswith(DONE):
+            if event.data.startswith(DONE) or event.event == STOPPED:
                 await _read_on(events)
                 break
             text = self._add(folding, event)

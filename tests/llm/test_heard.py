@@ -1,16 +1,16 @@
-"""What a stream brought before it broke is all of what the model wrote, not its text alone."""
+"""What a stream brought before it broke counts: all that the model wrote, not its text alone."""
 
 from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx2
 import pytest
 
 from core.errors import ConnectionFailed, ModelError
-from core.llm import ModelQuestion, UserTurn
+from core.llm import ModelAnswer, ModelQuestion, UserTurn
 from llm.models import load
 from llm.providers.adapter import Adapter, Patience, Wire
 from llm.providers.anthropic import MessagesWire
@@ -27,19 +27,44 @@ THINKING: list[list[object]] = [
 ]
 
 
-async def failed(wire: Wire, answer: Callable[[httpx2.Request], httpx2.Response]) -> ModelError:
+WHOLE = [
+    'data: {"type": "message_start", "message": {"id": "m"}}\n\n'
+    'data: {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}\n\n'
+    'event: message_stop\ndata: {"type": "message_stop"}\n\n',
+    'data: {"choices": [{"delta": {"content": ""}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n',
+]
+Answer = Callable[[httpx2.Request], httpx2.Response]
+
+
+class Breaking(httpx2.AsyncByteStream):
+    def __init__(self, sent: str) -> None:
+        self._sent = sent
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._sent.encode()
+        raise httpx2.RemoteProtocolError("it closed the connection in the midst")
+
+
+async def answered(wire: Wire, answer: Answer) -> ModelAnswer:
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as pool:
         adapter = Adapter("openai", wire, "http://127.0.0.1:9", pool, load(), Patience())
         question = ModelQuestion(model="openai/m", turns=(UserTurn(text="Hello"),))
-        with pytest.raises(ModelError) as caught:
-            await adapter.ask(question, KEY, lambda _: None)
+        return await adapter.ask(question, KEY, lambda _: None)
+
+
+async def failed(wire: Wire, answer: Answer) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        await answered(wire, answer)
     return caught.value
 
 
-async def broken_after(wire: Wire, *events: object) -> ModelError:
-    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+def breaking(sent: str) -> Answer:
     headers = {"content-type": "text/event-stream"}
-    return await failed(wire, lambda _: httpx2.Response(200, headers=headers, text=stream))
+    return lambda _: httpx2.Response(200, headers=headers, stream=Breaking(sent))
+
+
+async def broken_after(wire: Wire, *events: object) -> ModelError:
+    return await failed(wire, breaking("".join(f"data: {json.dumps(e)}\n\n" for e in events)))
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -61,6 +86,13 @@ async def test_what_a_stream_without_a_word_cost_is_not_known(wire: Wire) -> Non
     error = await broken_after(wire)
     assert error.data["in_stream"] is True
     assert "usage" not in error.data
+
+
+@pytest.mark.parametrize(("wire", "sent"), [*zip(SPOKEN, WHOLE, strict=True)])
+async def test_a_stream_that_told_its_end_is_an_answer_however_the_connection_ends(
+    wire: Wire, sent: str
+) -> None:
+    assert (await answered(wire, breaking(sent))).stop == "end"
 
 
 @pytest.mark.parametrize("wire", SPOKEN)
