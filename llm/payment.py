@@ -1,6 +1,7 @@
 """What a call takes from the budget: reserved before it, settled after it, whatever it came to."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ from core.errors import (
     Unavailable,
 )
 from core.llm import KeySource, ModelAnswer, ModelChoices, ModelQuestion, Usage
+
+log = logging.getLogger(__name__)
 
 # After these the provider surely took nothing on, so the reservation is given back.
 NOT_PROCESSED = (
@@ -226,11 +229,14 @@ async def finished(
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
-        with left_to_the_reaper():
+        try:
             async with asyncio.timeout(LEDGER_WITHIN.total_seconds()):
                 found = await task
                 if if_cancelled is not None:
                     await if_cancelled(found)
+        except Exception as error:
+            # Raised, it would pass for the end of a call that another worker could go on with.
+            log.warning("a cancelled call is left to the reaper: %s", type(error).__name__)
         raise
     return task.result()
 

@@ -13,6 +13,7 @@ import pytest_asyncio
 from activities.beginnings import Beginnings
 from activities.models import ModelActivities
 from core.llm import Guide, ModelAnswer, ModelQuestion
+from llm.payment import finished
 from llm.providers import Patience
 from llm.router import Provider
 from store.pool import Pool
@@ -94,6 +95,21 @@ async def test_a_call_cancelled_before_it_was_sent_gives_back_what_it_reserved(
     assert routed.asked == ["well"] * 2
     assert await routed.ledger.month(at=datetime.now(UTC)) == (2 * used, 0)
     assert await routed.ledger.off() == []
+
+
+async def test_a_ledger_that_fails_does_not_hide_the_cancellation() -> None:
+    asked, told = asyncio.Event(), asyncio.Event()
+
+    async def fails() -> None:
+        asked.set()
+        await told.wait()
+        raise ZeroDivisionError
+
+    call = asyncio.create_task(finished(fails()))
+    await asked.wait()
+    call.cancel()
+    told.set()
+    await cancelled(call)
 
 
 async def test_an_answer_that_came_before_the_cancellation_is_kept(
