@@ -13,13 +13,18 @@ KeySource = Literal["own", "platform", "demo"]
 Stop = Literal["end", "tools", "length", "refusal", "context", "pause"]
 
 
+# Providers count these themselves: a count below 0 would give back what others have spent, and one
+# beyond any number of tokens cannot be written down.
+Tokens = Annotated[int, Field(ge=0, le=10**12)]
+
+
 class Usage(Frozen):
     """Four disjoint counts of tokens; `estimated` where the provider did not say."""
 
-    input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    output: int = 0
+    input: Tokens = 0
+    cache_read: Tokens = 0
+    cache_write: Tokens = 0
+    output: Tokens = 0
     estimated: bool = False
 
     @property

@@ -73,7 +73,8 @@ class Heard:
     bytes: int = 0
 
     def add(self, text: str) -> None:
-        self.bytes += len(text.encode())
+        # A stream may break in the midst of what JSON writes as two halves of a character.
+        self.bytes += len(text.encode(errors="replace"))
 
     def usage(self, question: ModelQuestion) -> Usage | None:
         if not self.bytes:

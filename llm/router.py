@@ -209,4 +209,9 @@ class KeyChecks:
         self._providers = providers
 
     async def check(self, provider: str, key: str) -> None:
-        await self._providers[provider].check_key(key, ())
+        try:
+            async with asyncio.timeout(TRIAL_WITHIN.total_seconds()):
+                await self._providers[provider].check_key(key, ())
+        except TimeoutError:
+            message = f"{provider} took longer than {TRIAL_WITHIN.total_seconds():g} s"
+            raise ProviderTimeout(message) from None

@@ -35,7 +35,10 @@ MISSHAPEN: dict[str, list[Any]] = {
         *(calling(None), calling({}), calling({"id": "a", "function": {}})),
         calling({"id": "a", "function": {"name": 3, "arguments": "{}"}}),
         choice({**SAID, "tool_calls": 3}),
-        {**choice(SAID), "usage": {"completion_tokens": "many"}},
+        *(
+            {**choice(SAID), "usage": {"completion_tokens": count}}
+            for count in ("many", -5, 10**23)
+        ),
     ],
     "anthropic": [
         *([], 3, None, "ok", {}),
@@ -43,7 +46,10 @@ MISSHAPEN: dict[str, list[Any]] = {
         *(content(3), content({"type": "text"}), content({"type": "text", "text": None})),
         content({"type": "tool_use"}),
         content({"type": "tool_use", "id": 3, "name": "x", "input": {}}),
-        content({"type": "text", "text": "x"}, usage={"output_tokens": "many"}),
+        *(
+            content({"type": "text", "text": "x"}, usage={"output_tokens": count})
+            for count in ("many", -5, 10**23)
+        ),
     ],
 }
 CASES = [(wire, body) for wire in WIRES for body in MISSHAPEN[wire]]
