@@ -204,6 +204,8 @@ class Payments:
         now = datetime.now(UTC)
         cost = None
         if usage is not None:
+            # Providers charge for no more than was asked for, however much they sent.
+            usage = usage.model_copy(update={"output": min(usage.output, question.max_tokens)})
             cost = self._prices.price(question.model, usage, now)
         else:
             sent = min(estimated(question), reserved.tokens)
