@@ -268,7 +268,7 @@ class SyncTakenOver(SourceError):
 
 
 class ModelError(StepError):
-    """`data` may hold provider, model, status, in_stream, usage; processed="no" if nothing ran."""
+    """`data` may hold provider, model, status, in_stream; processed="no" if nothing ran."""
 
     code = "model_failed"
 

@@ -32,6 +32,7 @@ from core.errors import (
 )
 
 LONGEST_MESSAGE = 400
+LONGEST_READ = 10_000  # of a message, for what it says: looking through megabytes stops a worker
 LONGEST_WAIT = timedelta(days=1)
 USABLE_KEY = re.compile(r"[\x21-\x7e]{8,512}")
 RULE = re.compile(r"\[([a-z0-9]+(?:-[a-z0-9]+)+)\]")
@@ -104,7 +105,7 @@ class Refusal:
             return BY_TELLING_CODE[code]
         if self.status in PHRASES_COUNT:
             for phrase, error in BY_PHRASE:
-                if re.search(phrase, self.message, re.IGNORECASE):
+                if re.search(phrase, self.message[:LONGEST_READ], re.IGNORECASE):
                     return error
         return self._by_status() if self.status is not None else self._by_code()
 
@@ -138,7 +139,7 @@ def refusal(status: int | None, body: Any, headers: Mapping[str, str]) -> Refusa
     if isinstance(details, dict):
         named.append(details.get("error_code"))
     codes = frozenset(str(each).lower() for each in named if each is not None)
-    numbers = [int(code) for code in codes if code.isdigit() and 400 <= int(code) < 600]
+    numbers = [int(code) for code in codes if re.fullmatch("[45][0-9]{2}", code)]
     if status is None and numbers:
         status = numbers[0]
     return Refusal(status, codes, str(inner.get("message") or ""), headers)
@@ -228,7 +229,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
         return min(timedelta(seconds=seconds), LONGEST_WAIT)
     try:
         when = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

@@ -79,7 +79,8 @@ class Heard:
     def usage(self, question: ModelQuestion) -> Usage | None:
         if not self.bytes:
             return None
-        out = self.bytes // BYTES_A_TOKEN + 1
+        # Providers charge for no more than was asked for, however much they sent.
+        out = min(self.bytes // BYTES_A_TOKEN + 1, question.max_tokens)
         return Usage(input=estimated(question), output=out, estimated=True)
 
 
@@ -183,10 +184,11 @@ class Payments:
         heard: Heard,
     ) -> None:
         """For a call without an answer: another attempt of it takes over what this one holds."""
-        if surely_not_processed(why):
+        usage = heard.usage(question)
+        if usage is None and surely_not_processed(why):
             await finished(self._release(reserved))
         elif is_last(why):
-            await finished(self._spend(reserved, question, told_by(why) or heard.usage(question)))
+            await finished(self._spend(reserved, question, usage))
 
     async def _give_back(self, found: Reservation) -> None:
         if isinstance(found, Reserved):
@@ -204,8 +206,6 @@ class Payments:
         now = datetime.now(UTC)
         cost = None
         if usage is not None:
-            # Providers charge for no more than was asked for, however much they sent.
-            usage = usage.model_copy(update={"output": min(usage.output, question.max_tokens)})
             cost = self._prices.price(question.model, usage, now)
         else:
             sent = min(estimated(question), reserved.tokens)
@@ -245,17 +245,9 @@ async def finished(
 
 
 def surely_not_processed(why: NoAnswer) -> bool:
-    if told_by(why) is not None:
-        return False
     if isinstance(why, ConnectionFailed):
         return why.data.get("processed") == "no"
     return isinstance(why, NOT_PROCESSED)
-
-
-def told_by(why: NoAnswer) -> Usage | None:
-    """What the adapter could say of an answer that broke off."""
-    told = why.data.get("usage") if isinstance(why, ModelError) else None
-    return None if told is None else Usage.model_validate(told)
 
 
 def lower(one: int | None, other: int | None) -> int | None:

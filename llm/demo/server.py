@@ -116,7 +116,9 @@ class DemoServer:
         if self._record == "bodies":
             secret = ("authorization", "x-api-key")
             headers = request.headers.items()
-            recorded.headers = {name: value for name, value in headers if name not in secret}
+            recorded.headers = {
+                name: "[key]" if name in secret else value for name, value in headers
+            }
             recorded.body = body
         self.requests.append(recorded)
         return recorded

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_json
+
 from core.llm import ModelAnswer, ModelQuestion, ModelTurn, Stop, ToolUse, Usage
 from llm.providers.shapes import Shape
 
@@ -35,6 +37,11 @@ def tool_use(id: str, name: str, arguments: Any) -> ToolUse:
             return ToolUse(id=id, name=name, arguments=None, fault=fault)
     if not isinstance(arguments, dict):
         return ToolUse(id=id, name=name, arguments=None, fault="the arguments are no JSON object")
+    try:
+        to_json(arguments)
+    except ValueError as error:  # half a character, or deeper than anybody reads
+        fault = f"the arguments cannot be kept: {error}"
+        return ToolUse(id=id, name=name, arguments=None, fault=fault)
     return ToolUse(id=id, name=name, arguments=arguments)
 
 

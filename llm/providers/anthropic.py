@@ -202,9 +202,11 @@ class _Folding:
                 pass
         return ""
 
-    def whole(self) -> dict[str, Any] | None:
-        if not self._message.get("stop_reason"):
-            return None
+    @property
+    def ended(self) -> bool:
+        return bool(self._message.get("stop_reason"))
+
+    def whole(self) -> dict[str, Any]:
         content = [self._blocks[index] for index in sorted(self._blocks)]
         return {**self._message, "content": content, "raw_inputs": self._raw}
 

@@ -218,9 +218,11 @@ class _Folding:
                 written += self._grow(name, value)
         return written
 
-    def whole(self) -> dict[str, Any] | None:
-        if self._finish is None:
-            return None
+    @property
+    def ended(self) -> bool:
+        return self._finish is not None
+
+    def whole(self) -> dict[str, Any]:
         message = dict(self._message)
         if self._calls:
             message["tool_calls"] = [self._calls[index] for index in sorted(self._calls)]

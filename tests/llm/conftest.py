@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 # A stall is noticed after `silence`; everything else is here at once.
-PATIENCE = Patience(connect=2.0, silence=0.4, answer=0.4)
+PATIENCE = Patience(connect=2.0, silence=0.4)
 
 
 @pytest_asyncio.fixture

@@ -103,9 +103,6 @@ async def test_every_fault_has_its_name(house: House, wire: str, way: Way, fault
     assert error.__context__ is None or error.__suppress_context__
     streamed = way == "streamed" and fault in IN_STREAM
     assert error.data.get("in_stream", False) == streamed
-    if streamed:
-        assert error.data["usage"]["input"] > 0
-        assert error.data["usage"]["estimated"] is True
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -118,13 +115,9 @@ async def test_stream_without_its_end_is_no_answer(house: House, wire: str) -> N
 
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("fault", ["midreset", "stall", "midstream-error"])
-async def test_what_was_heard_before_the_break_is_counted(
-    house: House, wire: str, fault: str
-) -> None:
-    error = await failure(house, f"{wire}/fake-{fault}", "streamed")
-    heard = len("".join(house.heard).encode())
-    assert heard > 0
-    assert error.data["usage"]["output"] == pytest.approx(heard / 3, abs=2)
+async def test_what_came_before_the_break_was_heard(house: House, wire: str, fault: str) -> None:
+    await failure(house, f"{wire}/fake-{fault}", "streamed")
+    assert "".join(house.heard)
 
 
 @pytest.mark.parametrize("wire", WIRES)

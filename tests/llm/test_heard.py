@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -45,16 +46,22 @@ class Breaking(httpx2.AsyncByteStream):
         raise httpx2.RemoteProtocolError("it closed the connection in the midst")
 
 
-async def answered(wire: Wire, answer: Answer) -> ModelAnswer:
+class KeptOpen(Breaking):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._sent.encode()
+        await asyncio.Event().wait()
+
+
+async def answered(wire: Wire, answer: Answer, heard: list[str] | None = None) -> ModelAnswer:
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as pool:
         adapter = Adapter("openai", wire, "http://127.0.0.1:9", pool, load(), Patience())
         question = ModelQuestion(model="openai/m", turns=(UserTurn(text="Hello"),))
-        return await adapter.ask(question, KEY, lambda _: None)
+        return await adapter.ask(question, KEY, [].append if heard is None else heard.append)
 
 
-async def failed(wire: Wire, answer: Answer) -> ModelError:
+async def failed(wire: Wire, answer: Answer, heard: list[str] | None = None) -> ModelError:
     with pytest.raises(ModelError) as caught:
-        await answered(wire, answer)
+        await answered(wire, answer, heard)
     return caught.value
 
 
@@ -63,8 +70,17 @@ def breaking(sent: str) -> Answer:
     return lambda _: httpx2.Response(200, headers=headers, stream=Breaking(sent))
 
 
-async def broken_after(wire: Wire, *events: object) -> ModelError:
-    return await failed(wire, breaking("".join(f"data: {json.dumps(e)}\n\n" for e in events)))
+def kept_open(sent: str) -> Answer:
+    headers = {"content-type": "text/event-stream"}
+    return lambda _: httpx2.Response(200, headers=headers, stream=KeptOpen(sent))
+
+
+async def heard_until_it_broke(wire: Wire, *events: object) -> str:
+    heard: list[str] = []
+    sent = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    error = await failed(wire, breaking(sent), heard)
+    assert error.data["in_stream"] is True
+    return "".join(heard)
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -76,16 +92,9 @@ async def test_arguments_of_calls_are_heard(house: House, wire: str) -> None:
 
 
 @pytest.mark.parametrize(("wire", "events"), [*zip(SPOKEN, THINKING, strict=True)])
-async def test_thoughts_are_counted(wire: Wire, events: list[object]) -> None:
-    error = await broken_after(wire, *events)
-    assert error.data["usage"]["output"] == len(THOUGHT) // 3 + 1
-
-
-@pytest.mark.parametrize("wire", SPOKEN)
-async def test_what_a_stream_without_a_word_cost_is_not_known(wire: Wire) -> None:
-    error = await broken_after(wire)
-    assert error.data["in_stream"] is True
-    assert "usage" not in error.data
+async def test_thoughts_are_heard(wire: Wire, events: list[object]) -> None:
+    assert await heard_until_it_broke(wire, *events) == THOUGHT
+    assert await heard_until_it_broke(wire) == ""
 
 
 @pytest.mark.parametrize(("wire", "sent"), [*zip(SPOKEN, WHOLE, strict=True)])
@@ -93,6 +102,25 @@ async def test_a_stream_that_told_its_end_is_an_answer_however_the_connection_en
     wire: Wire, sent: str
 ) -> None:
     assert (await answered(wire, breaking(sent))).stop == "end"
+
+
+async def test_completions_that_told_why_they_stopped_need_no_other_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("llm.providers.answering.USAGE_WITHIN_SECONDS", 0.05)
+    sent = WHOLE[1].removesuffix("data: [DONE]\n\n")
+    assert (await answered(CompletionsWire(), breaking(sent))).stop == "end"
+    assert (await answered(CompletionsWire(), kept_open(sent))).stop == "end"
+
+
+async def test_a_stream_is_utf_8_whatever_it_says_and_begins_with() -> None:
+    said = 'data: {"choices": [{"delta": {"content": "Grüße"}, "finish_reason": "stop"}]}\n\n'
+    headers = {"content-type": "text/event-stream; charset=iso-8859-1"}
+    content = f"\ufeff{said}".encode()
+    answer = await answered(
+        CompletionsWire(), lambda _: httpx2.Response(200, headers=headers, content=content)
+    )
+    assert answer.turn.text == "Grüße"
 
 
 @pytest.mark.parametrize("wire", SPOKEN)

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from tests.llm.asking import Way
 
 OURS = {
-    *("host", "accept", "accept-encoding", "connection", "user-agent", "content-type"),
+    *(
+        "authorization",
+        "host",
+        "accept",
+        "accept-encoding",
+        "connection",
+        "user-agent",
+        "content-type",
+    ),
     *("content-length", "anthropic-version", "idempotency-key"),
 }
 

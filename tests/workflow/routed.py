@@ -24,7 +24,7 @@ from tests.integration.ledger import Ledger
 PLATFORM = {"anthropic": "sk-ant-platform", "openai": "sk-platform"}
 ATTEMPTS = 5
 # Faults take no time here; only a model that says it is slow may be.
-PATIENCE = Patience(connect=2.0, silence=5.0, answer=5.0)
+PATIENCE = Patience(connect=2.0, silence=5.0)
 
 
 @dataclass
