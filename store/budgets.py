@@ -77,7 +77,7 @@ RESERVE = """
         FOR UPDATE OF month
     ),
     room AS (
-        SELECT run.moved,
+        SELECT run.moved, month.used AS month_used, token_budget + month.topped_up AS month_limit,
             $11::bigint - run.used AS run_unspent,
             $11::bigint - run.used - run.held + run.of_run AS run_left,
             token_budget + month.topped_up - month.used AS month_unspent,
@@ -133,6 +133,16 @@ RESERVE = """
             GROUP BY period
         ) AS delta
         WHERE month.workspace_id = $1 AND month.period = delta.period
+    ),
+    refusal AS (
+        INSERT INTO notices (workspace_id, key, kind, data)
+        SELECT $1, format('budget exhausted %s %s', $2::date, month_limit), 'budget_exhausted',
+            jsonb_build_object(
+                'period', to_char($2::date, 'YYYY-MM'), 'tokens_used', month_used,
+                'token_budget', month_limit, 'tokens_asked', $9::bigint
+            )
+        FROM verdict WHERE word = 'exhausted'
+        ON CONFLICT DO NOTHING
     ),
     waited AS (
         DELETE FROM waits USING call

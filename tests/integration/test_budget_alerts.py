@@ -14,6 +14,7 @@ import pytest
 
 from activities.beginnings import Beginnings
 from activities.models import ModelActivities
+from core.budget import Exhausted
 from llm.providers import DEMO_KEY
 from services import notices
 from services.instructions import SkillInstructions
@@ -24,7 +25,7 @@ from store.pool import Pool
 from store.skills import Skills
 from tests.gateway import Caller, Site
 from tests.integration.test_api_events import listed, told
-from tests.integration.test_api_llm import called, configure, usage
+from tests.integration.test_api_llm import called, configure, reserve, top_up, usage
 from tests.slack import Slack
 from tests.workflow.routed import open_routed
 from worker import make_model_worker
@@ -155,3 +156,28 @@ async def test_what_cannot_be_told_stands_before_nobody_else_and_each_sees_its_o
     assert [each["actor"]["kind"] for each in await listed(owner)] == ["key"]
     assert [each["actor"]["kind"] for each in await listed(theirs)] == ["system"]
     assert [each["percent"] for each in (await usage(owner))["alerts"]] == [75]
+
+
+async def test_refused_calls_are_told_once_and_again_when_a_top_up_is_used_up_as_well(
+    site: Site, owner: Caller
+) -> None:
+    theirs = await site.with_scopes(workspace=await site.new_workspace())
+    for caller in (owner, theirs):
+        await configure(caller, token_budget=90)
+        await called(site, caller, 15)
+
+    async def told_of(tokens: int) -> list[dict[str, Any]]:
+        for n in range(2):
+            refused = await reserve(site, owner, call_key=f"{tokens} {n}", tokens=tokens)
+            assert isinstance(refused, Exhausted)
+            await site.gateway.reconciler.round()
+        events = await listed(owner, name="budget_exhausted")
+        found = [await owner.http.get(f"{owner.home}/events/{each['id']}") for each in events]
+        return [each.json()["data"] for each in found]
+
+    first = {"period": MONTH, "tokens_used": 15, "token_budget": 90, "tokens_asked": 77}
+    assert await told_of(77) == [first]
+    await top_up(owner, 10)
+    assert await told_of(86) == [{**first, "token_budget": 100, "tokens_asked": 86}, first]
+    assert (await usage(owner))["alerts"] == []
+    assert await listed(theirs) == []
