@@ -126,11 +126,12 @@ async def _faults_named(
 ) -> T:
     try:
         return await work
-    except ModelError:
-        raise
+    except ModelError as error:
+        failure = error
     except httpx2.SSEError:
         failure = asked.unreadable(TOO_LARGE, **so_far())
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
         failure = asked.unreachable(error, **so_far())
     # Outside of the handler: what the library raises holds the key, and must not be its context.
+    failure.__context__ = None
     raise failure

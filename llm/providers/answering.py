@@ -29,7 +29,7 @@ DONE, STOPPED = "[DONE]", "message_stop"
 USAGE_WITHIN_SECONDS = 5.0
 END_WITHIN_SECONDS = 1.0
 # What reading an answer raises where a provider leaves out, or puts in, what nobody expects.
-MISSHAPEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
+MISSHAPEN = (KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError)
 
 
 class Folding(Protocol):
@@ -76,7 +76,8 @@ class Answering:
 
     async def hear(self, response: httpx2.Response, on_text: OnText) -> ModelAnswer:
         # Some servers know no streams, and answer at once whatever is asked of them.
-        if not response.headers.get("content-type", "").lower().startswith(EVENTS):
+        kind = response.headers.get("content-type", "").partition(";")[0]
+        if kind.strip().lower() != EVENTS:
             return await self.read(response)
         self._streams = True
         # Whatever it says of itself: events have no other encoding.
@@ -107,7 +108,8 @@ class Answering:
                     continue
                 if text := self._add(folding, event):
                     on_text(text)
-                if folding.ended and limit.when() is None:
+                # Some servers tell with every piece why they will have stopped.
+                if folding.ended and (text or limit.when() is None):
                     limit.reschedule(now() + USAGE_WITHIN_SECONDS)
 
     def _add(self, folding: Folding, event: httpx2.ServerSentEvent) -> str:

@@ -123,6 +123,27 @@ async def test_a_stream_is_utf_8_whatever_it_says_and_begins_with() -> None:
     assert answer.turn.text == "Grüße"
 
 
+async def test_what_comes_after_the_reason_to_stop_is_not_cut_off_while_it_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some servers tell the reason with every piece."""
+    monkeypatch.setattr("llm.providers.answering.USAGE_WITHIN_SECONDS", 0.2)
+    said = 'data: {"choices": [{"delta": {"content": "on "}, "finish_reason": "stop"}]}\n\n'
+
+    class Slow(KeptOpen):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(6):
+                yield said.encode()
+                await asyncio.sleep(0.05)
+            await asyncio.Event().wait()
+
+    headers = {"content-type": "text/event-stream"}
+    answer = await answered(
+        CompletionsWire(), lambda _: httpx2.Response(200, headers=headers, stream=Slow(""))
+    )
+    assert answer.turn.text == "on " * 6
+
+
 @pytest.mark.parametrize("wire", SPOKEN)
 async def test_tls_that_breaks_in_the_midst_is_a_connection_that_failed(wire: Wire) -> None:
     """The library lets through what Python says of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -107,6 +108,14 @@ async def test_streams_that_cannot_be_kept_are_bad_responses(deltas: list[dict[s
         await asked(stream(events(*deltas)))
 
 
+async def test_depths_that_can_be_read_but_not_written_are_a_bad_response() -> None:
+    for depth in range(900, 1000):
+        deep = '{"choices": [{"message": {"content": "x"}}], "deep": '
+        content = deep + "[" * depth + "]" * depth + "}"
+        with suppress(BadResponse):
+            await asked(httpx2.Response(200, content=content))
+
+
 @pytest.mark.parametrize(
     ("code", "after"),
     [("²", "1"), ("9" * 5000, "1"), ("x", "Wed, 21 Oct 2015 07:28:00 +" + "9" * 17)],
@@ -122,6 +131,7 @@ async def test_no_part_of_the_key_is_shown_where_it_came_back_as_a_number() -> N
     with pytest.raises(BadResponse) as caught:
         await asked(stream(events({"content": "x"}) + f"data: {usage}\n\n".encode()), LONG_KEY)
     assert LONG_KEY[:12] not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 async def test_key_that_comes_back_in_an_answer_is_not_kept() -> None:
