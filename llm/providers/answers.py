@@ -27,6 +27,16 @@ class Asking:
     shape: Shape | None
 
 
+def grow(texts: dict[Any, Any], name: Any, piece: str) -> str:
+    """Gives the piece. A text that nothing else holds meanwhile grows in place; one that does is
+    copied for each piece, which takes minutes where a stream never stops."""
+    text = texts.get(name, "")
+    texts[name] = ""
+    text += piece
+    texts[name] = text
+    return piece
+
+
 def tool_use(id: str, name: str, arguments: Any) -> ToolUse:
     """Arguments come as text or as an object; nothing at all means none."""
     if isinstance(arguments, str):

@@ -19,7 +19,7 @@ from core.llm import (
     UserTurn,
 )
 from llm.models import Profile
-from llm.providers.answers import Asking, answer, in_words, tool_use
+from llm.providers.answers import Asking, answer, grow, in_words, tool_use
 from llm.providers.shapes import closed
 from llm.providers.transcript import mended
 
@@ -214,14 +214,11 @@ class _Folding:
         block = self._blocks[index]
         match delta.get("type"):
             case "text_delta":
-                block["text"] = block.get("text", "") + delta["text"]
-                return delta["text"]
+                return grow(block, "text", delta["text"])
             case "input_json_delta":
-                self._inputs[index] = self._inputs.get(index, "") + delta["partial_json"]
-                return delta["partial_json"]
+                return grow(self._inputs, index, delta["partial_json"])
             case "thinking_delta":
-                block["thinking"] = block.get("thinking", "") + delta["thinking"]
-                return delta["thinking"]
+                return grow(block, "thinking", delta["thinking"])
             case "signature_delta":
                 block["signature"] = delta["signature"]
             case "citations_delta":

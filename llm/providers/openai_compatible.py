@@ -18,7 +18,7 @@ from core.llm import (
     UserTurn,
 )
 from llm.models import Profile
-from llm.providers.answers import Asking, answer, in_words, tool_use
+from llm.providers.answers import Asking, answer, grow, in_words, tool_use
 from llm.providers.shapes import Shape, strict
 from llm.providers.transcript import mended
 
@@ -231,10 +231,12 @@ class _Folding:
 
     def _grow(self, name: str, value: Any) -> str:
         """Texts grow, whatever a vendor calls them; everything else is as last said."""
-        before = self._message.get(name)
-        grows = isinstance(value, str) and name != "role"
-        self._message[name] = before + value if grows and isinstance(before, str) else value
-        return value if grows else _text(value) if name == "content" else ""
+        if isinstance(value, str) and name != "role":
+            if not isinstance(self._message.get(name), str):
+                self._message[name] = ""
+            return grow(self._message, name, value)
+        self._message[name] = value
+        return _text(value) if name == "content" else ""
 
     def _call(self, index: int, part: dict[str, Any]) -> str:
         call = self._calls.setdefault(index, {"function": {"arguments": ""}})
@@ -244,8 +246,7 @@ class _Folding:
             call["function"]["name"] = function["name"]
         arguments = function.get("arguments")
         if isinstance(arguments, str):
-            call["function"]["arguments"] += arguments
-            return arguments
+            return grow(call["function"], "arguments", arguments)
         if arguments is not None:
             call["function"]["arguments"] = arguments
         return ""

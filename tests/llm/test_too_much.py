@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from core.llm import ModelAnswer, ModelQuestion, UserTurn
 from llm.models import load
 from llm.providers.adapter import Adapter, Patience
 from llm.providers.answering import LARGEST_ANSWER
+from llm.providers.answers import grow
 from llm.providers.openai_compatible import CompletionsWire
 from tests.llm.asking import KEY, LOOKUP
 
@@ -76,6 +78,15 @@ async def test_no_more_is_read_than_an_answer_can_be(
 ) -> None:
     with pytest.raises(error):
         await asked(response)
+
+
+def test_texts_of_many_pieces_are_not_copied_for_each() -> None:
+    texts: dict[str, str] = {}
+    began = time.process_time()
+    for _ in range(LARGEST_ANSWER // 400):
+        grow(texts, "content", "x" * 400)
+    assert time.process_time() - began < 2
+    assert len(texts["content"]) == LARGEST_ANSWER // 400 * 400
 
 
 async def test_halves_of_a_character_are_put_together_and_lone_ones_replaced() -> None:
