@@ -170,7 +170,7 @@ class Fold:
                 yield answered(step, event.at, event.output)
             case Completed():
                 yield finished(step, event.at, shown(event.output))
-            case Failed() if step.asks_a_model and event.failure.code == NO_BUDGET:
+            case Failed() if step.asks_a_model and event.failure.code in NO_BUDGET:
                 self._begin(f"budget {step.step}", step.step, step.kind, step.at)
                 yield unaffordable(step, event.failure)
             case Failed():

@@ -19,7 +19,8 @@ BATCH_NAME = re.compile(r"(?P<path>.+)\[(?P<lo>\d+)\.\.(?P<hi>\d+)\]")
 LOST = Failure(code="attempt_lost", message="the attempt ended and left no word of why")
 TIMED_OUT = "run_timed_out"
 UNREASONED = "terminated by user via frontend"  # what the server writes where nobody gave a reason
-NO_BUDGET = "budget_exceeded"
+# None left in the month; all of it held by calls under way.
+NO_BUDGET = ("budget_exceeded", "budget_crowded")
 CAPABILITIES: tuple[str, ...] = get_args(Capability)
 TURN = re.compile(r"(?P<whole>.+)\.turn(?P<number>\d+)")
 

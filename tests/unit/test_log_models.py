@@ -175,6 +175,17 @@ def test_a_call_without_budget_waits_and_does_not_fail() -> None:
     assert states(after) == {"who": "extract succeeded"}
 
 
+def test_a_call_whose_budget_others_hold_waits_and_does_not_fail_either() -> None:
+    h = History()
+    h.fails(h.asks("who", "extract"), code="budget_crowded", message="others hold it")
+    before = read(h)
+    h.told(h.asks("who", "extract", activity="who~2"), reply("{}"))
+
+    assert kinds(before) == ["step.started who", "step.waiting who"]
+    assert states(before) == {"who": "extract waiting"}
+    assert states(read(h)) == {"who": "extract succeeded"}
+
+
 def test_a_run_that_ends_while_a_call_waits_for_budget_leaves_nothing_open() -> None:
     h = History()
     h.began()
