@@ -40,6 +40,7 @@ from core.errors import (
     Unavailable,
 )
 from core.llm import KeySource, ModelAnswer, ModelChoices, ModelQuestion, Usage
+from llm.providers.answers import BYTES_A_TOKEN
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,6 @@ NOT_PROCESSED = (
     ModelConfig,
 )
 SOON = timedelta(seconds=2)
-BYTES_A_TOKEN = 3
 LEAST_ANSWER = 256  # tokens; with less there is no point in asking
 # To close a call that brought no answer: a worker may wait for it to stop.
 LEDGER_WITHIN = timedelta(seconds=5)

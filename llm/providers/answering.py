@@ -21,6 +21,8 @@ from llm.providers.answers import Asking
 OnText = Callable[[str], None]
 EVENTS = "text/event-stream"
 LARGEST_ANSWER = 32 * 2**20
+# Shorter ones are what servers on one's own machine are given, and may be words of an answer.
+SECRET_KEY_LENGTH = 20
 TOO_LARGE = "with more than anybody reads"
 # How each wire says that its stream is over.
 DONE, STOPPED = "[DONE]", "message_stop"
@@ -147,7 +149,7 @@ class Answering:
             # Before it is paid for: what cannot be written cannot be kept.
             written = answer.model_dump_json()
             key = json.dumps(self.asked.key)[1:-1]
-            if key not in written:
+            if len(key) < SECRET_KEY_LENGTH or key not in written:
                 return answer
             return ModelAnswer.model_validate_json(written.replace(key, "[key]"))
         except MISSHAPEN as error:

@@ -150,6 +150,11 @@ async def test_key_that_comes_back_in_an_answer_is_not_kept() -> None:
     assert answer.turn.text == "You are [key], are you?"
 
 
+async def test_word_that_serves_as_a_key_stays_a_word() -> None:
+    answer = await asked(stream(events({"content": "Ask me anything"})), "anything")
+    assert answer.turn.text == "Ask me anything"
+
+
 async def test_kind_of_an_answer_is_read_in_any_case() -> None:
     answer = await asked(stream(events({"content": "Hello"}), "Text/Event-Stream; charset=utf-8"))
     assert answer.turn.text == "Hello"
