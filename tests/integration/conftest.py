@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from tests.gateway import Caller, Site, open_site
+from tests.integration.ledger import Ledger
 from tests.integration.sales import PEOPLE, Sales, open_sales
 
 if TYPE_CHECKING:
@@ -33,3 +34,11 @@ async def sales(pool: Pool) -> Sales:
     sales = await open_sales(pool, "acme")
     await sales.tell(*PEOPLE)
     return sales
+
+
+@pytest_asyncio.fixture
+async def ledger(pool: Pool) -> AsyncIterator[Ledger]:
+    """Whatever a test does, the counters say what the ledger says."""
+    ledger = await Ledger.of(pool)
+    yield ledger
+    assert await ledger.off() == []

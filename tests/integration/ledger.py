@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.budget import AlreadyAnswered, Reservation, Reserve, Reserved
 from core.llm import Usage
+from core.tool import Actor
 from store.budgets import Budgets
 from store.llm_config import LLMChange, LLMConfigs
+from store.runs import NewRun
 from store.sealing import Keyring
 from store.spending import Spending
 from store.workspaces import Workspaces
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from store.pool import Pool
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NEXT_MONTH = NOON + timedelta(days=15)
+SOMEBODY = Actor(kind="key", id="k1")
 KEYRING = Keyring({"test": bytes(32)})
 
 # What the ledger adds up to, against what is counted; no row is the right answer.
@@ -165,3 +169,16 @@ async def until_blocked(pool: Pool, task: asyncio.Task[Any]) -> None:
         )
     """
     await eventually(lambda: pool.fetchval(waiting), lambda blocked: blocked or task.done())
+
+
+def queued(run: str, workspace: str) -> NewRun:
+    return NewRun(
+        run_id=run,
+        workspace_id=workspace,
+        skill="hygiene",
+        version="v1",
+        trigger="manual",
+        actor=SOMEBODY,
+        lineage="r",
+        created_at=NOON,
+    )
